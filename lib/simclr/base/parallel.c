@@ -1,0 +1,156 @@
+/* A team of threads that share loops.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/base/parallel-private.h>
+
+typedef struct
+{
+  SimclrParallelFunc func;
+  gpointer data;
+  gsize count;
+  gsize grain;
+} Loop;
+
+struct _SimclrParallel
+{
+  gatomicrefcount references;
+  guint threads;
+  GPtrArray *workers; /* GThread, threads - 1 of them */
+
+  GMutex mutex; /* guards all below */
+  GCond started;
+  GCond finished;
+  Loop loop;
+  guint64 generation; /* one more for each loop */
+  guint running;      /* workers that have not finished the loop */
+  gboolean quit;
+};
+
+typedef struct
+{
+  SimclrParallel *team;
+  guint thread;
+} Worker;
+
+static void
+run_share (const Loop *loop, guint thread, guint threads)
+{
+  gsize blocks = (loop->count + loop->grain - 1) / loop->grain;
+  gsize begin = blocks * thread / threads * loop->grain;
+  gsize end = MIN (blocks * (thread + 1) / threads * loop->grain, loop->count);
+
+  if (begin < end)
+    loop->func (thread, begin, end, loop->data);
+}
+
+static gpointer
+worker_main (gpointer data)
+{
+  Worker *worker = data;
+  SimclrParallel *self = worker->team;
+  guint64 seen = 0;
+
+  g_mutex_lock (&self->mutex);
+  while (TRUE) {
+    Loop loop;
+
+    while (!self->quit && self->generation == seen)
+      g_cond_wait (&self->started, &self->mutex);
+    if (self->quit)
+      break;
+    seen = self->generation;
+    loop = self->loop;
+    g_mutex_unlock (&self->mutex);
+
+    run_share (&loop, worker->thread, self->threads);
+
+    g_mutex_lock (&self->mutex);
+    if (--self->running == 0)
+      g_cond_signal (&self->finished);
+  }
+  g_mutex_unlock (&self->mutex);
+  g_free (worker);
+  return NULL;
+}
+
+SimclrParallel *
+_simclr_parallel_new (guint threads)
+{
+  SimclrParallel *self = g_new0 (SimclrParallel, 1);
+
+  g_atomic_ref_count_init (&self->references);
+  self->threads = threads > 0 ? threads : g_get_num_processors ();
+  self->workers = g_ptr_array_new ();
+  g_mutex_init (&self->mutex);
+  g_cond_init (&self->started);
+  g_cond_init (&self->finished);
+
+  for (guint thread = 1; thread < self->threads; thread++) {
+    Worker *worker = g_new (Worker, 1);
+
+    worker->team = self;
+    worker->thread = thread;
+    g_ptr_array_add (self->workers, g_thread_new ("simclr-worker", worker_main, worker));
+  }
+  return self;
+}
+
+SimclrParallel *
+_simclr_parallel_ref (SimclrParallel *self)
+{
+  g_atomic_ref_count_inc (&self->references);
+  return self;
+}
+
+void
+_simclr_parallel_unref (SimclrParallel *self)
+{
+  if (!g_atomic_ref_count_dec (&self->references))
+    return;
+
+  g_mutex_lock (&self->mutex);
+  self->quit = TRUE;
+  g_cond_broadcast (&self->started);
+  g_mutex_unlock (&self->mutex);
+  for (guint i = 0; i < self->workers->len; i++)
+    g_thread_join (g_ptr_array_index (self->workers, i));
+
+  g_ptr_array_unref (self->workers);
+  g_mutex_clear (&self->mutex);
+  g_cond_clear (&self->started);
+  g_cond_clear (&self->finished);
+  g_free (self);
+}
+
+guint
+_simclr_parallel_get_threads (SimclrParallel *self)
+{
+  return self ? self->threads : 1;
+}
+
+void
+_simclr_parallel_for (
+    SimclrParallel *self, gsize count, gsize grain, SimclrParallelFunc func, gpointer data)
+{
+  Loop loop = { func, data, count, MAX (grain, 1) };
+
+  if (count == 0)
+    return;
+  if (_simclr_parallel_get_threads (self) == 1 || count <= loop.grain) {
+    func (0, 0, count, data);
+    return;
+  }
+
+  g_mutex_lock (&self->mutex);
+  self->loop = loop;
+  self->running = self->threads - 1;
+  self->generation++;
+  g_cond_broadcast (&self->started);
+  g_mutex_unlock (&self->mutex);
+
+  run_share (&loop, 0, self->threads);
+
+  g_mutex_lock (&self->mutex);
+  while (self->running > 0)
+    g_cond_wait (&self->finished, &self->mutex);
+  g_mutex_unlock (&self->mutex);
+}

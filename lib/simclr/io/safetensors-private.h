@@ -1,0 +1,61 @@
+/* safetensors files: read with suspicion, written atomically.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+typedef enum {
+  SIMCLR_DTYPE_F64,
+  SIMCLR_DTYPE_F32,
+  SIMCLR_DTYPE_F16,
+  SIMCLR_DTYPE_BF16,
+  SIMCLR_DTYPE_I64,
+  SIMCLR_DTYPE_OTHER, /* known to the format, not readable as floats here */
+} SimclrDtype;
+
+typedef struct
+{
+  const gchar *name;
+  SimclrDtype dtype;
+  guint n_dims;
+  guint64 shape[8];
+  gsize offset; /* bytes from the start of the data */
+  gsize bytes;
+  gsize count; /* elements */
+} SimclrSafetensor;
+
+typedef struct _SimclrSafetensors SimclrSafetensors;
+
+/* Reads the whole file; every offset, shape and size is checked before use. */
+SimclrSafetensors *_simclr_safetensors_open (const gchar *path, GError **error);
+SimclrSafetensors *_simclr_safetensors_parse (GBytes *bytes, GError **error);
+void _simclr_safetensors_free (SimclrSafetensors *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrSafetensors, _simclr_safetensors_free)
+
+guint _simclr_safetensors_get_length (SimclrSafetensors *self);
+const SimclrSafetensor *_simclr_safetensors_get (SimclrSafetensors *self, guint number);
+const SimclrSafetensor *_simclr_safetensors_lookup (SimclrSafetensors *self, const gchar *name);
+/* NULL where the file has no such key in __metadata__. */
+const gchar *_simclr_safetensors_get_metadata (SimclrSafetensors *self, const gchar *key);
+/* Converts F64, F32, F16 and BF16 to count floats; count must be the tensor's. */
+gboolean _simclr_safetensors_read_floats (SimclrSafetensors *self, const SimclrSafetensor *tensor,
+    gfloat *floats, gsize count, GError **error);
+
+typedef struct _SimclrSafetensorsWriter SimclrSafetensorsWriter;
+
+SimclrSafetensorsWriter *_simclr_safetensors_writer_new (void);
+void _simclr_safetensors_writer_free (SimclrSafetensorsWriter *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrSafetensorsWriter, _simclr_safetensors_writer_free)
+void _simclr_safetensors_writer_set_metadata (
+    SimclrSafetensorsWriter *self, const gchar *key, const gchar *value);
+/* F32 tensors; data is borrowed until written. */
+void _simclr_safetensors_writer_add (SimclrSafetensorsWriter *self, const gchar *name, guint n_dims,
+    const gsize *shape, const gfloat *data);
+/* The same, the writer frees the data with g_free(). */
+void _simclr_safetensors_writer_take (SimclrSafetensorsWriter *self, const gchar *name, guint n_dims,
+    const gsize *shape, gfloat *data);
+/* An I64 scalar (torch's num_batches_tracked). */
+void _simclr_safetensors_writer_add_scalar (
+    SimclrSafetensorsWriter *self, const gchar *name, gint64 value);
+gboolean _simclr_safetensors_writer_write (
+    SimclrSafetensorsWriter *self, const gchar *path, GError **error);

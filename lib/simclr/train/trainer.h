@@ -1,0 +1,69 @@
+/* Contrastive training: projection head, loss, optimizer, schedule, checkpoint.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <simclr/nn/encoder.h>
+#include <simclr/nn/model.h>
+
+G_BEGIN_DECLS
+
+/**
+ * SimclrTrainingStatistics:
+ * @step: optimizer steps taken, this one included
+ * @pairs_seen: pairs that entered training since step 0, skipped steps included
+ * @skipped: steps skipped for a non-finite loss or gradient since step 0
+ * @was_skipped: this step was skipped: nothing was changed
+ * @loss: mean over all views, nats
+ * @contrastive_accuracy: share of views whose positive is the most similar, 0 to 1
+ * @contrastive_entropy: mean entropy of the softmax over candidates, nats
+ * @learning_rate: used in this step
+ * @gradient_norm: Euclidean norm of the whole gradient
+ * @embedding_deviation: mean over dimensions of the deviation of unit-length projections over the
+ *   batch, times the square root of the dimensions: 1 when spread evenly, 0 when collapsed
+ * @effective_rank: exponential of the entropy of the projections' singular values (RankMe)
+ * @seconds: time the step took in this call (forward pass not included)
+ *
+ * What one training step did.
+ */
+typedef struct
+{
+  guint64 step;
+  guint64 pairs_seen;
+  guint64 skipped;
+  gboolean was_skipped;
+  gdouble loss;
+  gdouble contrastive_accuracy;
+  gdouble contrastive_entropy;
+  gdouble learning_rate;
+  gdouble gradient_norm;
+  gdouble embedding_deviation;
+  gdouble effective_rank;
+  gdouble seconds;
+} SimclrTrainingStatistics;
+
+/* SimclrTrainer: a GObject with properties loss, temperature, projection-layers, projection-hidden,
+ * projection-size, optimizer, learning-rate, learning-rate-scaling, momentum, weight-decay,
+ * trust-coefficient, schedule, warmup-steps, total-steps, seed (of the head's initial weights), and
+ * read-only step, pairs-seen, skipped-steps, finished. */
+#define SIMCLR_TYPE_TRAINER (simclr_trainer_get_type ())
+SIMCLR_API
+G_DECLARE_FINAL_TYPE (SimclrTrainer, simclr_trainer, SIMCLR, TRAINER, GObject)
+
+SIMCLR_API
+SimclrTrainer *simclr_trainer_new (void) G_GNUC_WARN_UNUSED_RESULT;
+/* Rows a0 b0 a1 b1 ...; a non-finite loss or gradient is no error: statistics->was_skipped. */
+SIMCLR_API
+gboolean simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
+    SimclrTrainingStatistics *statistics, GError **error);
+/* The whole state (encoder, head, optimizer, position), atomically. */
+SIMCLR_API
+gboolean simclr_trainer_save (SimclrTrainer *self, const gchar *path, GError **error);
+/* Before the first step: take up a saved state. The encoder must then be started with
+ * simclr_trainer_get_weights(). */
+SIMCLR_API
+gboolean simclr_trainer_resume (SimclrTrainer *self, const gchar *path, GError **error);
+/* Newest weights of encoder and head (a snapshot), NULL before the first step without resume. */
+SIMCLR_API
+SimclrWeights *simclr_trainer_get_weights (SimclrTrainer *self) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS

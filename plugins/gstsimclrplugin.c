@@ -1,0 +1,15 @@
+/* The plugin's table of contents: every element is registered here, all or nothing.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <gst/gst.h>
+
+#include <simclr/simclr.h>
+
+static gboolean
+plugin_init (GstPlugin *plugin)
+{
+  return TRUE;
+}
+
+GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, simclr,
+    "SimCLR: contrastive self-supervised learning on media streams", plugin_init, VERSION, "LGPL",
+    "gst-simclr", "gst-simclr")
