@@ -60,8 +60,8 @@ _simclr_arena_free (SimclrArena *self)
 guint
 _simclr_arena_reserve (SimclrArena *self, gsize bytes, guint first, guint last)
 {
-  Block block = { (MAX (bytes, 1) + 2 * SIMCLR_ALIGNMENT - 1) & ~(gsize) (SIMCLR_ALIGNMENT - 1),
-    first, MAX (first, last), 0 };
+  Block block = {(MAX (bytes, 1) + 2 * SIMCLR_ALIGNMENT - 1) & ~(gsize) (SIMCLR_ALIGNMENT - 1),
+      first, MAX (first, last), 0};
 
   g_assert (self->memory == NULL);
   g_array_append_val (self->blocks, block);

@@ -131,7 +131,7 @@ void
 _simclr_parallel_for (
     SimclrParallel *self, gsize count, gsize grain, SimclrParallelFunc func, gpointer data)
 {
-  Loop loop = { func, data, count, MAX (grain, 1) };
+  Loop loop = {func, data, count, MAX (grain, 1)};
 
   if (count == 0)
     return;

@@ -5,7 +5,8 @@
 #include <simclr/base/parallel-private.h>
 
 #define SIMCLR_BATCHNORM_EPSILON 1e-5f
-#define SIMCLR_BATCHNORM_MOMENTUM 0.1f /* of the new value, as torch counts it (official decay 0.9) */
+#define SIMCLR_BATCHNORM_MOMENTUM                                                                  \
+  0.1f /* of the new value, as torch counts it (official decay 0.9) */
 
 /* Floats of scratch memory that the functions below need. */
 gsize _simclr_batchnorm_get_scratch (guint threads, gsize channels);

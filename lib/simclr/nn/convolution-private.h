@@ -30,7 +30,8 @@ _simclr_convolution_out_width (const SimclrConvolutionShape *shape)
   return (shape->width + 2 * shape->padding - shape->kernel) / shape->stride + 1;
 }
 
-typedef enum {
+typedef enum
+{
   SIMCLR_CONVOLUTION_FORWARD = 1 << 0,
   SIMCLR_CONVOLUTION_BACKWARD_DATA = 1 << 1,
   SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS = 1 << 2,

@@ -23,6 +23,9 @@ SIMCLR_API
 gboolean simclr_encoder_encode (SimclrEncoder *self, const gfloat *pictures, guint n_pictures,
     SimclrOutput output, gfloat *embeddings, GError **error);
 SIMCLR_API
+gfloat *simclr_encoder_encode_array (SimclrEncoder *self, const gfloat *pictures, gsize n_floats,
+    SimclrOutput output, gsize *n_embedding_floats, GError **error);
+SIMCLR_API
 gboolean simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError **error);
 SIMCLR_API
 SimclrWeights *simclr_encoder_get_weights (SimclrEncoder *self) G_GNUC_WARN_UNUSED_RESULT;
@@ -38,13 +41,16 @@ SIMCLR_API
 SimclrForwardPass *simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
+SimclrForwardPass *simclr_encoder_forward_array (SimclrEncoder *self, const gfloat *views,
+    gsize n_floats, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
 SimclrEncoder *simclr_forward_pass_get_encoder (SimclrForwardPass *self);
 SIMCLR_API
 guint simclr_forward_pass_get_n_views (SimclrForwardPass *self);
 SIMCLR_API
 const gfloat *simclr_forward_pass_get_embeddings (SimclrForwardPass *self, gsize *n_floats);
 SIMCLR_API
-gboolean simclr_forward_pass_backward (SimclrForwardPass *self, const gfloat *gradient,
-    gsize n_floats, GError **error);
+gboolean simclr_forward_pass_backward (
+    SimclrForwardPass *self, const gfloat *gradient, gsize n_floats, GError **error);
 
 G_END_DECLS

@@ -4,7 +4,8 @@
 
 #include <glib.h>
 
-typedef enum {
+typedef enum
+{
   SIMCLR_PARAMETER_WEIGHT,   /* convolution or dense weight: decays, adapts */
   SIMCLR_PARAMETER_BIAS,     /* dense bias: neither */
   SIMCLR_PARAMETER_SCALE,    /* BatchNorm gamma: neither */

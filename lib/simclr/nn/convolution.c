@@ -1,0 +1,97 @@
+/* Convolution over NHWC activations: choosing a provider and calling it.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/nn/convolution-private.h>
+
+#include <simclr/simclr-error.h>
+
+static const SimclrConvolutionClass *const providers[] = {
+    &_simclr_convolution_openblas,
+};
+
+static const SimclrConvolutionClass *
+find_provider (SimclrProvider provider)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (providers); i++) {
+    if (providers[i]->provider == provider)
+      return providers[i];
+  }
+  return NULL;
+}
+
+gboolean
+_simclr_provider_choose (SimclrProvider *provider, SimclrPrecision *precision, GError **error)
+{
+  if (*provider == SIMCLR_PROVIDER_AUTO)
+    *provider = providers[0]->provider;
+  if (!find_provider (*provider)) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "provider onednn was not built in; install oneDNN's development files and build again");
+    return FALSE;
+  }
+  if (*precision == SIMCLR_PRECISION_AUTO)
+    *precision = SIMCLR_PRECISION_FLOAT32;
+  if (*precision == SIMCLR_PRECISION_BFLOAT16) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "precision bfloat16 needs provider onednn and a processor with bfloat16");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+SimclrConvolution *
+_simclr_convolution_new (SimclrProvider provider, const SimclrConvolutionShape *shape,
+    SimclrConvolutionUse use, SimclrPrecision precision, SimclrParallel *parallel, GError **error)
+{
+  const SimclrConvolutionClass *klass = find_provider (provider);
+
+  g_return_val_if_fail (klass != NULL, NULL);
+  if (shape->images == 0 || shape->in == 0 || shape->out == 0 || shape->kernel == 0 ||
+      shape->stride == 0 || shape->height + 2 * shape->padding < shape->kernel ||
+      shape->width + 2 * shape->padding < shape->kernel) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "a %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT
+        " input is too small for a convolution of %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT,
+        shape->height, shape->width, shape->kernel, shape->kernel);
+    return NULL;
+  }
+  return klass->create (shape, use, precision, parallel, error);
+}
+
+void
+_simclr_convolution_free (SimclrConvolution *self)
+{
+  self->klass->free (self);
+}
+
+gsize
+_simclr_convolution_get_workspace (SimclrConvolution *self)
+{
+  return self->workspace;
+}
+
+void
+_simclr_convolution_set_weights (SimclrConvolution *self, const gfloat *weights)
+{
+  self->klass->set_weights (self, weights);
+}
+
+void
+_simclr_convolution_forward (SimclrConvolution *self, gconstpointer x, gpointer y,
+    const SimclrEpilogue *epilogue, gpointer workspace)
+{
+  self->klass->forward (self, x, y, epilogue, workspace);
+}
+
+void
+_simclr_convolution_backward_data (
+    SimclrConvolution *self, gconstpointer dy, gpointer dx, gboolean accumulate, gpointer workspace)
+{
+  self->klass->backward_data (self, dy, dx, accumulate, workspace);
+}
+
+void
+_simclr_convolution_backward_weights (SimclrConvolution *self, gconstpointer x, gconstpointer dy,
+    gfloat *dweights, gpointer workspace)
+{
+  self->klass->backward_weights (self, x, dy, dweights, workspace);
+}

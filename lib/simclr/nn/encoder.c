@@ -1,0 +1,555 @@
+/* A residual encoder f: pictures to representations, for embedding and for training.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/nn/encoder-private.h>
+
+#include <simclr/simclr-error.h>
+#include <simclr/base/arena-private.h>
+#include <simclr/nn/forward-pass-private.h>
+#include <simclr/nn/inference-plan-private.h>
+#include <simclr/nn/projection-head-private.h>
+#include <simclr/nn/training-plan-private.h>
+#include <simclr/nn/weights-private.h>
+#include <math.h>
+#include <string.h>
+
+/* Plans for this many batch sizes are kept, so that a partial batch costs no new planning each time. */
+#define KEPT_PLANS 3
+
+/**
+ * SimclrEncoder:
+ *
+ * A residual network that turns pictures into representations h. It embeds with the running statistics
+ * ([method@Encoder.encode]) or takes part in training with those of the batch
+ * ([method@Encoder.forward]). One caller at a time; weights travel between threads as
+ * [struct@Weights].
+ */
+struct _SimclrEncoder
+{
+  GObject parent;
+
+  SimclrWeights *weights; /* the newest that were set or snapshot; immutable */
+  SimclrResnet *resnet;
+  SimclrProvider provider;
+  SimclrPrecision precision;
+  SimclrParallel *parallel;
+
+  /* Embedding */
+  SimclrFolded *folded;
+  gboolean folded_stale;
+  GPtrArray *inference_plans; /* newest used last */
+  SimclrProjectionHead *head;
+
+  /* Training: NULL until the first forward */
+  SimclrTrainingPlan *training_plan;
+  SimclrParameterSet parameters;
+  gfloat *statistics;
+  guint64 step;
+  gboolean weights_stale; /* the trained values are newer than weights */
+  gint pass_is_out;       /* atomic */
+};
+
+G_DEFINE_FINAL_TYPE (SimclrEncoder, simclr_encoder, G_TYPE_OBJECT)
+
+static void
+simclr_encoder_finalize (GObject *object)
+{
+  SimclrEncoder *self = SIMCLR_ENCODER (object);
+
+  g_clear_pointer (&self->training_plan, _simclr_training_plan_free);
+  g_clear_pointer (&self->inference_plans, g_ptr_array_unref);
+  g_clear_pointer (&self->folded, _simclr_folded_free);
+  g_clear_pointer (&self->head, _simclr_projection_head_free);
+  _simclr_aligned_free (self->parameters.values);
+  _simclr_aligned_free (self->parameters.gradients);
+  g_free (self->statistics);
+  g_clear_pointer (&self->resnet, _simclr_resnet_unref);
+  g_clear_pointer (&self->weights, simclr_weights_unref);
+  g_clear_pointer (&self->parallel, _simclr_parallel_unref);
+  G_OBJECT_CLASS (simclr_encoder_parent_class)->finalize (object);
+}
+
+static void
+simclr_encoder_class_init (SimclrEncoderClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = simclr_encoder_finalize;
+}
+
+static void
+simclr_encoder_init (SimclrEncoder *self)
+{
+  self->inference_plans =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) _simclr_inference_plan_free);
+}
+
+/**
+ * simclr_encoder_new:
+ * @weights: the weights; also say architecture, width, stem and input size
+ * @provider: who computes convolutions
+ * @precision: number format
+ * @threads: threads that compute, 0: one for each processor
+ * @error: return location for an error
+ *
+ * Returns: (transfer full): an encoder, or %NULL with @error set when provider or precision are not to be
+ *   had here (%SIMCLR_ERROR_UNSUPPORTED)
+ */
+SimclrEncoder *
+simclr_encoder_new (SimclrWeights *weights, SimclrProvider provider, SimclrPrecision precision,
+    guint threads, GError **error)
+{
+  g_autoptr (SimclrEncoder) self = NULL;
+
+  g_return_val_if_fail (weights != NULL, NULL);
+
+  self = g_object_new (SIMCLR_TYPE_ENCODER, NULL);
+  self->provider = provider;
+  self->precision = precision;
+  if (!_simclr_provider_choose (&self->provider, &self->precision, error))
+    return NULL;
+  self->resnet = _simclr_resnet_new (
+      weights->architecture, weights->width, weights->stem, weights->input_size, error);
+  if (!self->resnet)
+    return NULL;
+  self->weights = simclr_weights_ref (weights);
+  self->step = weights->step;
+  self->parallel = _simclr_parallel_new (threads);
+  self->folded_stale = TRUE;
+  return g_steal_pointer (&self);
+}
+
+static gboolean
+check_pictures (SimclrEncoder *self, const gfloat *pictures, guint n, GError **error)
+{
+  if (pictures == NULL || n == 0) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE, "there is no picture to encode");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* Folds the newest weights where that has not been done. */
+static void
+refresh_folded (SimclrEncoder *self)
+{
+  gboolean trained = self->parameters.values != NULL;
+
+  if (!self->folded_stale)
+    return;
+  if (!self->folded)
+    self->folded = _simclr_folded_new (self->resnet);
+  _simclr_folded_set (self->folded, self->resnet,
+      trained ? self->parameters.values : self->weights->values,
+      trained ? self->statistics : self->weights->statistics);
+  for (guint i = 0; i < self->inference_plans->len; i++)
+    _simclr_inference_plan_set_folded (g_ptr_array_index (self->inference_plans, i), self->folded);
+  self->folded_stale = FALSE;
+}
+
+static SimclrInferencePlan *
+find_inference_plan (SimclrEncoder *self, guint n, GError **error)
+{
+  SimclrInferencePlan *plan = NULL;
+
+  for (guint i = 0; i < self->inference_plans->len && !plan; i++) {
+    plan = g_ptr_array_index (self->inference_plans, i);
+    if (_simclr_inference_plan_get_images (plan) == n)
+      g_ptr_array_steal_index (self->inference_plans, i);
+    else
+      plan = NULL;
+  }
+  if (!plan) {
+    if (self->inference_plans->len == KEPT_PLANS)
+      g_ptr_array_remove_index (self->inference_plans, 0);
+    plan = _simclr_inference_plan_new (
+        self->resnet, self->provider, self->precision, n, self->parallel, error);
+    if (!plan)
+      return NULL;
+    _simclr_inference_plan_set_folded (plan, self->folded);
+  }
+  g_ptr_array_add (self->inference_plans, plan);
+  return plan;
+}
+
+static void
+scale_to_unit_length (gfloat *z, gsize rows, gsize columns)
+{
+  for (gsize row = 0; row < rows; row++) {
+    gfloat *out = z + row * columns;
+    gdouble sum = 0;
+
+    for (gsize c = 0; c < columns; c++)
+      sum += (gdouble) out[c] * (gdouble) out[c];
+    for (gsize c = 0; c < columns; c++)
+      out[c] = (gfloat) ((gdouble) out[c] / sqrt (MAX (sum, 1e-12)));
+  }
+}
+
+static gboolean
+project (SimclrEncoder *self, const gfloat *h, guint n, gfloat *z, GError **error)
+{
+  if (!self->weights->head_layout) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+        "these weights have no projection head; only output=representation is to be had");
+    return FALSE;
+  }
+  if (!self->head)
+    self->head =
+        _simclr_projection_head_new_from (self->weights->head_layout, self->weights->head_values,
+            self->weights->head_statistics_layout, self->weights->head_statistics, error);
+  if (!self->head || !_simclr_projection_head_infer (self->head, self->parallel, h, n, z, error))
+    return FALSE;
+  scale_to_unit_length (z, n, _simclr_projection_head_get_output_size (self->head));
+  return TRUE;
+}
+
+/**
+ * simclr_encoder_encode: (skip)
+ * @self: an encoder
+ * @pictures: (n_pictures, size, size, 3) floats, size being the input size, as
+ *   simclr_evaluation_view() makes them
+ * @n_pictures: how many, at least 1
+ * @output: representation, or projection scaled to unit length
+ * @embeddings: (out caller-allocates): (n_pictures, embedding size) floats
+ * @error: return location for an error
+ *
+ * Embeds pictures with the running statistics.
+ *
+ * Returns: %FALSE with @error set on failure (%SIMCLR_ERROR_SHAPE, %SIMCLR_ERROR_MEMORY,
+ *   %SIMCLR_ERROR_MISMATCH where a projection is wanted and there is no head)
+ */
+gboolean
+simclr_encoder_encode (SimclrEncoder *self, const gfloat *pictures, guint n_pictures,
+    SimclrOutput output, gfloat *embeddings, GError **error)
+{
+  SimclrInferencePlan *plan;
+  g_autofree gfloat *h = NULL;
+
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), FALSE);
+
+  if (!check_pictures (self, pictures, n_pictures, error))
+    return FALSE;
+  refresh_folded (self);
+  plan = find_inference_plan (self, n_pictures, error);
+  if (!plan)
+    return FALSE;
+  if (output == SIMCLR_OUTPUT_REPRESENTATION) {
+    _simclr_inference_plan_run (plan, pictures, embeddings);
+    return TRUE;
+  }
+  h = g_new (gfloat, n_pictures * self->resnet->embedding_size);
+  _simclr_inference_plan_run (plan, pictures, h);
+  return project (self, h, n_pictures, embeddings, error);
+}
+
+/**
+ * simclr_encoder_encode_array: (rename-to simclr_encoder_encode)
+ * @self: an encoder
+ * @pictures: (array length=n_floats): (pictures, size, size, 3) floats in [0, 1]
+ * @n_floats: floats of @pictures
+ * @output: representation, or projection scaled to unit length
+ * @n_embedding_floats: (out): pictures times the embedding size
+ * @error: return location for an error
+ *
+ * Embeds pictures with the running statistics; the form for languages with arrays.
+ *
+ * Returns: (array length=n_embedding_floats) (transfer full): the embeddings row by row, or %NULL with
+ *   @error set
+ */
+gfloat *
+simclr_encoder_encode_array (SimclrEncoder *self, const gfloat *pictures, gsize n_floats,
+    SimclrOutput output, gsize *n_embedding_floats, GError **error)
+{
+  g_autofree gfloat *embeddings = NULL;
+  gsize picture, n, size;
+
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
+
+  *n_embedding_floats = 0;
+  picture = _simclr_resnet_get_floats (self->resnet, 0);
+  n = n_floats / picture;
+  if (n == 0 || n_floats % picture != 0 || n > G_MAXUINT) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "%" G_GSIZE_FORMAT " floats are no whole number of %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT
+        " pictures of three colours",
+        n_floats, self->resnet->input_size, self->resnet->input_size);
+    return NULL;
+  }
+  size = simclr_encoder_get_embedding_size (self, output);
+  embeddings = g_new (gfloat, n * MAX (size, 1));
+  if (!simclr_encoder_encode (self, pictures, (guint) n, output, embeddings, error))
+    return NULL;
+  *n_embedding_floats = n * size;
+  return g_steal_pointer (&embeddings);
+}
+
+static gboolean
+same_shape (SimclrWeights *a, SimclrWeights *b)
+{
+  return a->architecture == b->architecture && a->width == b->width && a->stem == b->stem &&
+         a->input_size == b->input_size;
+}
+
+/**
+ * simclr_encoder_set_weights:
+ * @self: an encoder
+ * @weights: weights of the same architecture, width, stem and input size
+ * @error: return location for an error
+ *
+ * Takes other weights from the next call on. Not while a forward pass is out.
+ *
+ * Returns: %FALSE with @error set when the shapes differ (%SIMCLR_ERROR_MISMATCH) or a forward pass is
+ *   out (%SIMCLR_ERROR_BUSY)
+ */
+gboolean
+simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError **error)
+{
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), FALSE);
+  g_return_val_if_fail (weights != NULL, FALSE);
+
+  if (!same_shape (self->weights, weights)) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+        "the new weights are for another architecture, width, stem or input size");
+    return FALSE;
+  }
+  if (g_atomic_int_get (&self->pass_is_out)) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_BUSY, "a forward pass is still out");
+    return FALSE;
+  }
+  weights = simclr_weights_ref (weights);
+  simclr_weights_unref (self->weights);
+  self->weights = weights;
+  self->step = weights->step;
+  self->folded_stale = TRUE;
+  self->weights_stale = FALSE;
+  g_clear_pointer (&self->head, _simclr_projection_head_free);
+  if (self->parameters.values) {
+    memcpy (self->parameters.values, weights->values,
+        _simclr_parameters_get_floats (weights->layout) * sizeof (gfloat));
+    memcpy (self->statistics, weights->statistics,
+        _simclr_parameters_get_floats (weights->statistics_layout) * sizeof (gfloat));
+    _simclr_training_plan_set_values (self->training_plan, self->parameters.values);
+  }
+  return TRUE;
+}
+
+/**
+ * simclr_encoder_get_weights:
+ * @self: an encoder
+ *
+ * Returns: (transfer full): the weights as they are now; a copy where training changed them
+ */
+SimclrWeights *
+simclr_encoder_get_weights (SimclrEncoder *self)
+{
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
+
+  if (self->weights_stale) {
+    SimclrWeights *snapshot = _simclr_encoder_snapshot (self);
+
+    simclr_weights_unref (self->weights);
+    self->weights = snapshot;
+    self->weights_stale = FALSE;
+    g_clear_pointer (&self->head, _simclr_projection_head_free);
+  }
+  return simclr_weights_ref (self->weights);
+}
+
+/**
+ * simclr_encoder_get_embedding_size:
+ * @self: an encoder
+ * @output: which embedding
+ *
+ * Returns: floats of one embedding; 0 for the projection where there is no head
+ */
+guint
+simclr_encoder_get_embedding_size (SimclrEncoder *self, SimclrOutput output)
+{
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), 0);
+
+  return simclr_weights_get_embedding_size (self->weights, output);
+}
+
+/**
+ * simclr_encoder_get_provider:
+ * @self: an encoder
+ *
+ * Returns: who computes the convolutions, never auto
+ */
+SimclrProvider
+simclr_encoder_get_provider (SimclrEncoder *self)
+{
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), SIMCLR_PROVIDER_AUTO);
+
+  return self->provider;
+}
+
+/**
+ * simclr_encoder_get_precision:
+ * @self: an encoder
+ *
+ * Returns: the number format, never auto
+ */
+SimclrPrecision
+simclr_encoder_get_precision (SimclrEncoder *self)
+{
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), SIMCLR_PRECISION_AUTO);
+
+  return self->precision;
+}
+
+/* Master copies of the weights, and room for their gradients. */
+static gboolean
+begin_training (SimclrEncoder *self, GError **error)
+{
+  gsize bytes = _simclr_parameters_get_floats (self->weights->layout) * sizeof (gfloat);
+  gfloat *values, *gradients;
+
+  if (self->parameters.values)
+    return TRUE;
+  values = _simclr_aligned_alloc (bytes, error);
+  gradients = values ? _simclr_aligned_alloc (bytes, error) : NULL;
+  if (!gradients) {
+    _simclr_aligned_free (values);
+    return FALSE;
+  }
+  memcpy (values, self->weights->values, bytes);
+  memset (gradients, 0, bytes);
+  self->parameters = (SimclrParameterSet){self->weights->layout, values, gradients};
+  self->parameters.layout = self->resnet->layout;
+  self->statistics = g_memdup2 (self->weights->statistics,
+      _simclr_parameters_get_floats (self->weights->statistics_layout) * sizeof (gfloat));
+  return TRUE;
+}
+
+static gboolean
+plan_training (SimclrEncoder *self, guint n_views, GError **error)
+{
+  if (self->training_plan && _simclr_training_plan_get_images (self->training_plan) == n_views)
+    return TRUE;
+  g_clear_pointer (&self->training_plan, _simclr_training_plan_free);
+  self->training_plan = _simclr_training_plan_new (
+      self->resnet, self->provider, self->precision, n_views, self->parallel, error);
+  if (!self->training_plan)
+    return FALSE;
+  _simclr_training_plan_set_values (self->training_plan, self->parameters.values);
+  return TRUE;
+}
+
+/**
+ * simclr_encoder_forward: (skip)
+ * @self: an encoder
+ * @views: (n_views, size, size, 3) floats
+ * @n_views: how many, two for each pair: rows a0 b0 a1 b1 ...
+ * @error: return location for an error
+ *
+ * Embeds a batch with its own statistics and keeps what going backward needs.
+ *
+ * Returns: (transfer full): the forward pass, or %NULL with @error set (%SIMCLR_ERROR_BUSY while another
+ *   is out, %SIMCLR_ERROR_SHAPE, %SIMCLR_ERROR_MEMORY)
+ */
+SimclrForwardPass *
+simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views, GError **error)
+{
+  const gfloat *embeddings;
+
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
+
+  if (!check_pictures (self, views, n_views, error))
+    return NULL;
+  if (!g_atomic_int_compare_and_exchange (&self->pass_is_out, FALSE, TRUE)) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_BUSY,
+        "a forward pass is still out; it has to come back before the next");
+    return NULL;
+  }
+  if (!begin_training (self, error) || !plan_training (self, n_views, error)) {
+    g_atomic_int_set (&self->pass_is_out, FALSE);
+    return NULL;
+  }
+  memcpy (_simclr_training_plan_get_pictures (self->training_plan), views,
+      n_views * _simclr_resnet_get_floats (self->resnet, 0) * sizeof (gfloat));
+  embeddings = _simclr_training_plan_forward (self->training_plan);
+  return _simclr_forward_pass_new (self, n_views, embeddings);
+}
+
+/**
+ * simclr_encoder_forward_array: (rename-to simclr_encoder_forward)
+ * @self: an encoder
+ * @views: (array length=n_floats): (views, size, size, 3) floats, rows a0 b0 a1 b1 ...
+ * @n_floats: floats of @views
+ * @error: return location for an error
+ *
+ * Embeds a batch with its own statistics and keeps what going backward needs; the form for languages
+ * with arrays.
+ *
+ * Returns: (transfer full): the forward pass, or %NULL with @error set
+ */
+SimclrForwardPass *
+simclr_encoder_forward_array (
+    SimclrEncoder *self, const gfloat *views, gsize n_floats, GError **error)
+{
+  gsize view;
+
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
+
+  view = _simclr_resnet_get_floats (self->resnet, 0);
+  if (n_floats % view != 0 || n_floats / view > G_MAXUINT) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "%" G_GSIZE_FORMAT " floats are no whole number of %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT
+        " views of three colours",
+        n_floats, self->resnet->input_size, self->resnet->input_size);
+    return NULL;
+  }
+  return simclr_encoder_forward (self, views, (guint) (n_floats / view), error);
+}
+
+void
+_simclr_encoder_backward (SimclrEncoder *self, const gfloat *gradient)
+{
+  _simclr_training_plan_backward (self->training_plan, gradient, self->parameters.gradients);
+}
+
+void
+_simclr_encoder_pass_returned (SimclrEncoder *self)
+{
+  g_atomic_int_set (&self->pass_is_out, FALSE);
+}
+
+const SimclrParameterSet *
+_simclr_encoder_get_parameters (SimclrEncoder *self)
+{
+  return &self->parameters;
+}
+
+SimclrParallel *
+_simclr_encoder_get_parallel (SimclrEncoder *self)
+{
+  return self->parallel;
+}
+
+void
+_simclr_encoder_commit (SimclrEncoder *self, SimclrForwardPass *pass, guint64 step)
+{
+  _simclr_training_plan_update_statistics (self->training_plan, self->statistics);
+  _simclr_training_plan_set_values (self->training_plan, self->parameters.values);
+  self->step = step;
+  self->folded_stale = TRUE;
+  self->weights_stale = TRUE;
+}
+
+SimclrWeights *
+_simclr_encoder_snapshot (SimclrEncoder *self)
+{
+  SimclrWeights *old = self->weights;
+  SimclrWeights *copy =
+      _simclr_weights_new (old->architecture, old->width, old->stem, old->input_size, NULL);
+  const gfloat *values = self->parameters.values ? self->parameters.values : old->values;
+  const gfloat *statistics = self->statistics ? self->statistics : old->statistics;
+
+  copy->normalization = old->normalization;
+  copy->seed = old->seed;
+  copy->name = g_strdup (old->name);
+  copy->step = self->step;
+  memcpy (copy->values, values, _simclr_parameters_get_floats (copy->layout) * sizeof (gfloat));
+  memcpy (copy->statistics, statistics,
+      _simclr_parameters_get_floats (copy->statistics_layout) * sizeof (gfloat));
+  return copy;
+}

@@ -1,0 +1,33 @@
+/* A residual network in training: memory and convolutions for one batch size, forward and backward.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <simclr/nn/resnet-private.h>
+
+typedef struct _SimclrTrainingPlan SimclrTrainingPlan;
+
+/* images is the number of views in a batch. */
+SimclrTrainingPlan *_simclr_training_plan_new (SimclrResnet *resnet, SimclrProvider provider,
+    SimclrPrecision precision, gsize images, SimclrParallel *parallel, GError **error);
+void _simclr_training_plan_free (SimclrTrainingPlan *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrTrainingPlan, _simclr_training_plan_free)
+
+gsize _simclr_training_plan_get_images (SimclrTrainingPlan *self);
+gsize _simclr_training_plan_get_bytes (SimclrTrainingPlan *self);
+
+/* Where the pictures of the next forward go: (images, size, size, 3). */
+gfloat *_simclr_training_plan_get_pictures (SimclrTrainingPlan *self);
+
+/* The values (as the layout says) changed: lets the convolutions repack. Borrowed until the next call. */
+void _simclr_training_plan_set_values (SimclrTrainingPlan *self, const gfloat *values);
+
+/* Pictures to embeddings (images, embedding size), which stay valid until the next forward. */
+const gfloat *_simclr_training_plan_forward (SimclrTrainingPlan *self);
+
+/* Gradient of the embeddings to gradients of all parameters (flat, as the layout; overwritten). Once
+ * for each forward: activations are used up. */
+void _simclr_training_plan_backward (
+    SimclrTrainingPlan *self, const gfloat *gradient, gfloat *gradients);
+
+/* Takes the last forward's batch statistics into the running ones (flat, as the layout). */
+void _simclr_training_plan_update_statistics (SimclrTrainingPlan *self, gfloat *statistics);

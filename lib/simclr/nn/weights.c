@@ -1,0 +1,264 @@
+/* The weights of an encoder: immutable, counted, shared between threads.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/nn/weights-private.h>
+
+#include <simclr/simclr-error.h>
+#include <simclr/base/random-private.h>
+#include <simclr/nn/resnet-private.h>
+#include <math.h>
+#include <string.h>
+
+/**
+ * SimclrWeights:
+ *
+ * The weights of a residual encoder, with its running statistics and, where training left one, its
+ * projection head. Immutable once made, so any number of threads may read one at the same time.
+ */
+G_DEFINE_BOXED_TYPE (SimclrWeights, simclr_weights, simclr_weights_ref, simclr_weights_unref)
+
+/* The deviation of a standard normal that is cut at two deviations. */
+#define TRUNCATED_DEVIATION 0.87962566103423978
+
+SimclrWeights *
+_simclr_weights_new (SimclrArchitecture architecture, gdouble width, SimclrStem stem,
+    guint input_size, GError **error)
+{
+  g_autoptr (SimclrResnet) resnet = NULL;
+  SimclrWeights *self;
+
+  if (input_size == 0)
+    input_size = stem == SIMCLR_STEM_CIFAR ? 32 : 224;
+  if (stem == SIMCLR_STEM_AUTO)
+    stem = input_size <= 32 ? SIMCLR_STEM_CIFAR : SIMCLR_STEM_IMAGENET;
+  resnet = _simclr_resnet_new (architecture, width, stem, input_size, error);
+  if (!resnet)
+    return NULL;
+
+  self = g_new0 (SimclrWeights, 1);
+  g_atomic_ref_count_init (&self->references);
+  self->architecture = architecture;
+  self->width = width;
+  self->stem = stem;
+  self->input_size = input_size;
+  self->normalization = SIMCLR_NORMALIZATION_NONE;
+  self->layout = _simclr_parameters_ref (resnet->layout);
+  self->values = g_new0 (gfloat, _simclr_parameters_get_floats (self->layout));
+  self->statistics_layout = _simclr_parameters_ref (resnet->statistics_layout);
+  self->statistics = g_new0 (gfloat, _simclr_parameters_get_floats (self->statistics_layout));
+  return self;
+}
+
+static void
+fill (gfloat *floats, const SimclrParameter *parameter, gfloat value)
+{
+  for (gsize i = 0; i < parameter->count; i++)
+    floats[parameter->offset + i] = value;
+}
+
+/* tf.keras.initializers.VarianceScaling (): truncated normal, variance 1 / fan in (resnet.py). */
+static void
+fill_convolution (gfloat *floats, const SimclrParameter *parameter, guint number, guint64 seed)
+{
+  gdouble fan_in = (gdouble) (parameter->count / parameter->shape[0]);
+  gdouble deviation = 1 / sqrt (fan_in) / TRUNCATED_DEVIATION;
+
+  for (gsize i = 0; i < parameter->count; i++)
+    floats[parameter->offset + i] = (gfloat) (deviation * _simclr_random_truncated_normal (seed,
+                                                              SIMCLR_STREAM_WEIGHTS | number, i));
+}
+
+/* The last BatchNorm of a block starts at zero, so that every block starts as the identity
+ * (resnet.py, init_zero). */
+static gboolean
+ends_block (const SimclrResnet *resnet, guint scale)
+{
+  for (guint i = 0; i < resnet->layers->len; i++) {
+    const SimclrLayer *layer = _simclr_resnet_get_layer (resnet, i);
+
+    if (layer->kind == SIMCLR_LAYER_CONVOLUTION && layer->scale == scale)
+      return layer->residual != 0;
+  }
+  return FALSE;
+}
+
+/**
+ * simclr_weights_new_random:
+ * @architecture: which ResNet
+ * @width: multiplier of all channel counts, above 0 and at most 16; fractions are allowed
+ * @stem: first layers; auto is cifar for inputs of at most 32 pixels, else imagenet
+ * @input_size: height and width of the pictures in pixels; 0: 32 with the cifar stem, else 224
+ * @seed: seed of the random numbers
+ * @error: return location for an error
+ *
+ * Makes untrained weights as the official code does: convolutions truncated normal with variance
+ * 1 / fan-in, BatchNorm scales one, zero in the last of each block. The same seed gives the same
+ * weights.
+ *
+ * Returns: (transfer full): the weights, or %NULL with @error set (%SIMCLR_ERROR_VALUE)
+ */
+SimclrWeights *
+simclr_weights_new_random (SimclrArchitecture architecture, gdouble width, SimclrStem stem,
+    guint input_size, guint64 seed, GError **error)
+{
+  g_autoptr (SimclrResnet) resnet = NULL;
+  SimclrWeights *self = _simclr_weights_new (architecture, width, stem, input_size, error);
+
+  if (!self)
+    return NULL;
+  resnet = _simclr_resnet_new (architecture, width, self->stem, self->input_size, NULL);
+  self->seed = seed;
+  for (guint i = 0; i < _simclr_parameters_get_length (self->layout); i++) {
+    const SimclrParameter *parameter = _simclr_parameters_get (self->layout, i);
+
+    if (parameter->kind == SIMCLR_PARAMETER_WEIGHT)
+      fill_convolution (self->values, parameter, i, seed);
+    else if (parameter->kind == SIMCLR_PARAMETER_SCALE)
+      fill (self->values, parameter, ends_block (resnet, i) ? 0 : 1);
+  }
+  for (guint i = 0; i < _simclr_parameters_get_length (self->statistics_layout); i++) {
+    const SimclrParameter *parameter = _simclr_parameters_get (self->statistics_layout, i);
+
+    fill (self->statistics, parameter, parameter->kind == SIMCLR_PARAMETER_VARIANCE ? 1 : 0);
+  }
+  return self;
+}
+
+void
+_simclr_weights_set_head (SimclrWeights *self, SimclrParameters *layout, const gfloat *values,
+    SimclrParameters *statistics_layout, const gfloat *statistics)
+{
+  g_assert (self->head_layout == NULL);
+  self->head_layout = layout;
+  self->head_values = g_memdup2 (values, _simclr_parameters_get_floats (layout) * sizeof (gfloat));
+  self->head_statistics_layout = statistics_layout;
+  self->head_statistics =
+      g_memdup2 (statistics, _simclr_parameters_get_floats (statistics_layout) * sizeof (gfloat));
+}
+
+/**
+ * simclr_weights_ref:
+ * @self: weights
+ *
+ * Returns: (transfer full): @self, counted once more
+ */
+SimclrWeights *
+simclr_weights_ref (SimclrWeights *self)
+{
+  g_atomic_ref_count_inc (&self->references);
+  return self;
+}
+
+/**
+ * simclr_weights_unref:
+ * @self: (transfer full): weights
+ *
+ * Gives up a reference; the last one frees the memory.
+ */
+void
+simclr_weights_unref (SimclrWeights *self)
+{
+  if (!g_atomic_ref_count_dec (&self->references))
+    return;
+  _simclr_parameters_unref (self->layout);
+  _simclr_parameters_unref (self->statistics_layout);
+  g_clear_pointer (&self->head_layout, _simclr_parameters_unref);
+  g_clear_pointer (&self->head_statistics_layout, _simclr_parameters_unref);
+  g_free (self->values);
+  g_free (self->statistics);
+  g_free (self->head_values);
+  g_free (self->head_statistics);
+  g_free (self->name);
+  g_free (self);
+}
+
+/**
+ * simclr_weights_get_architecture:
+ * @self: weights
+ *
+ * Returns: which ResNet these weights are for
+ */
+SimclrArchitecture
+simclr_weights_get_architecture (SimclrWeights *self)
+{
+  return self->architecture;
+}
+
+/**
+ * simclr_weights_get_width:
+ * @self: weights
+ *
+ * Returns: the multiplier of all channel counts
+ */
+gdouble
+simclr_weights_get_width (SimclrWeights *self)
+{
+  return self->width;
+}
+
+/**
+ * simclr_weights_get_stem:
+ * @self: weights
+ *
+ * Returns: the stem, never auto
+ */
+SimclrStem
+simclr_weights_get_stem (SimclrWeights *self)
+{
+  return self->stem;
+}
+
+/**
+ * simclr_weights_get_input_size:
+ * @self: weights
+ *
+ * Returns: height and width in pixels of the pictures the encoder takes
+ */
+guint
+simclr_weights_get_input_size (SimclrWeights *self)
+{
+  return self->input_size;
+}
+
+/**
+ * simclr_weights_get_normalization:
+ * @self: weights
+ *
+ * Returns: how pixels become input, never auto
+ */
+SimclrNormalization
+simclr_weights_get_normalization (SimclrWeights *self)
+{
+  return self->normalization;
+}
+
+/**
+ * simclr_weights_get_embedding_size:
+ * @self: weights
+ * @output: which embedding
+ *
+ * Returns: floats of one embedding; 0 for the projection of weights without projection head
+ */
+guint
+simclr_weights_get_embedding_size (SimclrWeights *self, SimclrOutput output)
+{
+  SimclrParameters *table =
+      output == SIMCLR_OUTPUT_PROJECTION ? self->head_statistics_layout : self->statistics_layout;
+  gsize size = 0;
+
+  /* The last BatchNorm's channels: of the head, or of the last block. */
+  if (table)
+    size = _simclr_parameters_get (table, _simclr_parameters_get_length (table) - 1)->count;
+  return (guint) size;
+}
+
+/**
+ * simclr_weights_get_step:
+ * @self: weights
+ *
+ * Returns: training steps that made these weights, 0 for untrained ones
+ */
+guint64
+simclr_weights_get_step (SimclrWeights *self)
+{
+  return self->step;
+}

@@ -1,0 +1,153 @@
+/* The trainer's whole state to and from a safetensors file.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/train/trainer-private.h>
+
+#include <simclr/simclr-error.h>
+#include <simclr/simclr-enum-types.h>
+#include <simclr/io/weights-file-private.h>
+
+static void
+set_number (SimclrSafetensorsWriter *writer, const gchar *key, guint64 value)
+{
+  g_autofree gchar *text = g_strdup_printf ("%" G_GUINT64_FORMAT, value);
+
+  _simclr_safetensors_writer_set_metadata (writer, key, text);
+}
+
+static gboolean
+get_number (SimclrSafetensors *file, const gchar *key, guint64 *value, GError **error)
+{
+  const gchar *text = _simclr_safetensors_get_metadata (file, key);
+
+  if (text && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT64, value, NULL))
+    return TRUE;
+  g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT,
+      "training cannot be resumed from it: metadata %s is %s", key, text ? text : "missing");
+  return FALSE;
+}
+
+static const gchar *
+optimizer_nick (SimclrOptimizer method)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (SIMCLR_TYPE_OPTIMIZER);
+
+  return g_enum_get_value (klass, (gint) method)->value_nick;
+}
+
+/**
+ * simclr_trainer_save:
+ * @self: a trainer
+ * @path: (type filename): the file
+ * @error: return location for an error
+ *
+ * Writes encoder, projection head, optimizer state and position as a safetensors file. The write is atomic:
+ * whatever happens, @path is the old file or the new one. Before the first step there is nothing to save.
+ *
+ * Returns: %FALSE with @error set (an I/O error, or %SIMCLR_ERROR_FAILED before the first step)
+ */
+gboolean
+simclr_trainer_save (SimclrTrainer *self, const gchar *path, GError **error)
+{
+  g_autoptr (SimclrSafetensorsWriter) writer = NULL;
+  g_autoptr (SimclrWeights) weights = NULL;
+
+  g_return_val_if_fail (SIMCLR_IS_TRAINER (self), FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  if (!self->encoder) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FAILED,
+        "%s: nothing was trained yet, so there is nothing to save", path);
+    return FALSE;
+  }
+  weights = simclr_trainer_get_weights (self);
+  writer = _simclr_safetensors_writer_new ();
+  _simclr_weights_file_add (writer, weights);
+  _simclr_optimizer_save (self->encoder_state, writer);
+  _simclr_optimizer_save (self->head_state, writer);
+  _simclr_safetensors_writer_set_metadata (
+      writer, "optimizer", optimizer_nick (self->optimizer.method));
+  set_number (writer, "training_step", self->step);
+  set_number (writer, "pairs_seen", self->pairs_seen);
+  set_number (writer, "skipped_steps", self->skipped);
+  return _simclr_safetensors_writer_write (writer, path, error);
+}
+
+static gboolean
+check_resumed (SimclrTrainer *self, SimclrSafetensors *file, SimclrWeights *weights, GError **error)
+{
+  const gchar *method = _simclr_safetensors_get_metadata (file, "optimizer");
+  guint size;
+
+  if (!weights->head_layout) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+        "training cannot be resumed from it: it has no projection head");
+    return FALSE;
+  }
+  if (g_strcmp0 (method, optimizer_nick (self->optimizer.method)) != 0) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+        "it was trained with optimizer=%s, not %s", method ? method : "(none)",
+        optimizer_nick (self->optimizer.method));
+    return FALSE;
+  }
+  size = simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_PROJECTION);
+  if (size != self->projection_size) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+        "it was trained with projection-size=%u, not %u", size, self->projection_size);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/**
+ * simclr_trainer_resume:
+ * @self: a trainer that has not taken a step
+ * @path: (type filename): a file that simclr_trainer_save() wrote
+ * @error: return location for an error
+ *
+ * Takes up training where the file left it: projection head, optimizer state and position. The encoder has
+ * to be made from simclr_trainer_get_weights().
+ *
+ * Returns: %FALSE with @error set when the file is not sound (%SIMCLR_ERROR_FORMAT) or was made with other
+ *   settings (%SIMCLR_ERROR_MISMATCH)
+ */
+gboolean
+simclr_trainer_resume (SimclrTrainer *self, const gchar *path, GError **error)
+{
+  g_autoptr (SimclrSafetensors) file = NULL;
+  g_autoptr (SimclrWeights) weights = NULL;
+  g_autoptr (SimclrProjectionHead) head = NULL;
+  guint64 step, pairs_seen, skipped;
+
+  g_return_val_if_fail (SIMCLR_IS_TRAINER (self), FALSE);
+  g_return_val_if_fail (self->encoder == NULL, FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  file = _simclr_safetensors_open (path, error);
+  if (!file)
+    return FALSE;
+  weights = _simclr_weights_file_read (file, error);
+  if (!weights || !check_resumed (self, file, weights, error) ||
+      !get_number (file, "training_step", &step, error) ||
+      !get_number (file, "pairs_seen", &pairs_seen, error) ||
+      !get_number (file, "skipped_steps", &skipped, error)) {
+    g_prefix_error (error, "%s: ", path);
+    return FALSE;
+  }
+  head = _simclr_projection_head_new_from (weights->head_layout, weights->head_values,
+      weights->head_statistics_layout, weights->head_statistics, error);
+  if (!head) {
+    g_prefix_error (error, "%s: ", path);
+    return FALSE;
+  }
+
+  g_clear_pointer (&self->head, _simclr_projection_head_free);
+  g_clear_pointer (&self->resumed, simclr_weights_unref);
+  g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
+  self->head = g_steal_pointer (&head);
+  self->resumed = g_steal_pointer (&weights);
+  self->resumed_file = g_steal_pointer (&file);
+  self->step = step;
+  self->pairs_seen = pairs_seen;
+  self->skipped = skipped;
+  return TRUE;
+}

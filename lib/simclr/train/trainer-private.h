@@ -1,0 +1,51 @@
+/* Inside SimclrTrainer, for its two files: steps and checkpoints.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <simclr/train/trainer.h>
+#include <simclr/io/safetensors-private.h>
+#include <simclr/nn/projection-head-private.h>
+#include <simclr/nn/weights-private.h>
+#include <simclr/train/optimizer-private.h>
+
+/**
+ * SimclrTrainer:
+ *
+ * Trains an [class@Encoder] by contrastive loss. Settings are properties, read at the first step. One
+ * caller at a time.
+ */
+struct _SimclrTrainer
+{
+  GObject parent;
+
+  SimclrLoss loss;
+  gdouble temperature;
+  guint projection_layers;
+  guint projection_hidden;
+  guint projection_size;
+  SimclrOptimizerSettings optimizer;
+  gdouble learning_rate;
+  SimclrLearningRateScaling scaling;
+  SimclrSchedule schedule;
+  guint64 warmup_steps;
+  guint64 total_steps;
+  guint64 seed;
+
+  guint64 step;
+  guint64 pairs_seen;
+  guint64 skipped;
+
+  SimclrEncoder *encoder; /* NULL until the first step */
+  SimclrProjectionHead *head;
+  SimclrOptimizerState *encoder_state;
+  SimclrOptimizerState *head_state;
+
+  /* From resume to the first step */
+  SimclrWeights *resumed;
+  SimclrSafetensors *resumed_file;
+
+  /* One step's memory */
+  gsize memory_rows;
+  gfloat *memory;
+  gfloat *dh, *dz, *scratch;
+};
