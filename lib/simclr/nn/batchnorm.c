@@ -8,7 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Rows are summed in float over blocks of about this many bytes, blocks in double. */
+/* Rows are summed in float over blocks of this many, and at most about this many bytes; blocks in
+ * double. */
+#define BLOCK_ROWS 256
 #define BLOCK_BYTES (64 * 1024)
 
 /* Sixteen channels at once; the compiler splits it where registers are narrower. */
@@ -42,7 +44,7 @@ _simclr_batchnorm_get_scratch (guint threads, gsize channels)
 static gsize
 block_rows (gsize channels)
 {
-  return MAX (BLOCK_BYTES / (channels * sizeof (gfloat)), 16);
+  return CLAMP (BLOCK_BYTES / (channels * sizeof (gfloat)), 16, BLOCK_ROWS);
 }
 
 static inline __attribute__ ((always_inline)) void

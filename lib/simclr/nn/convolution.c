@@ -18,16 +18,25 @@ find_provider (SimclrProvider provider)
   return NULL;
 }
 
+/* The provider, or an error where this build lacks it. */
+static const SimclrConvolutionClass *
+require_provider (SimclrProvider provider, GError **error)
+{
+  const SimclrConvolutionClass *klass = find_provider (provider);
+
+  if (!klass)
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "provider onednn was not built in; install oneDNN's development files and build again");
+  return klass;
+}
+
 gboolean
 _simclr_provider_choose (SimclrProvider *provider, SimclrPrecision *precision, GError **error)
 {
   if (*provider == SIMCLR_PROVIDER_AUTO)
     *provider = providers[0]->provider;
-  if (!find_provider (*provider)) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
-        "provider onednn was not built in; install oneDNN's development files and build again");
+  if (!require_provider (*provider, error))
     return FALSE;
-  }
   if (*precision == SIMCLR_PRECISION_AUTO)
     *precision = SIMCLR_PRECISION_FLOAT32;
   if (*precision == SIMCLR_PRECISION_BFLOAT16) {
@@ -42,9 +51,10 @@ SimclrConvolution *
 _simclr_convolution_new (SimclrProvider provider, const SimclrConvolutionShape *shape,
     SimclrConvolutionUse use, SimclrPrecision precision, SimclrParallel *parallel, GError **error)
 {
-  const SimclrConvolutionClass *klass = find_provider (provider);
+  const SimclrConvolutionClass *klass = require_provider (provider, error);
 
-  g_return_val_if_fail (klass != NULL, NULL);
+  if (!klass)
+    return NULL;
   if (shape->images == 0 || shape->in == 0 || shape->out == 0 || shape->kernel == 0 ||
       shape->stride == 0 || shape->height + 2 * shape->padding < shape->kernel ||
       shape->width + 2 * shape->padding < shape->kernel) {

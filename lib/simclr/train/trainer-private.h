@@ -48,4 +48,5 @@ struct _SimclrTrainer
   gsize memory_rows;
   gfloat *memory;
   gfloat *dh, *dz, *scratch;
+  gdouble *doubles; /* of the statistics */
 };

@@ -172,6 +172,7 @@ simclr_trainer_finalize (GObject *object)
   g_clear_pointer (&self->resumed, simclr_weights_unref);
   g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
   _simclr_aligned_free (self->memory);
+  g_free (self->doubles);
   g_clear_object (&self->encoder);
   G_OBJECT_CLASS (simclr_trainer_parent_class)->finalize (object);
 }
@@ -319,6 +320,8 @@ prepare_memory (
   self->dh = self->memory;
   self->dz = self->dh + ((rows * size + 15) & ~(gsize) 15);
   self->scratch = self->dz + ((rows * columns + 15) & ~(gsize) 15);
+  g_free (self->doubles);
+  self->doubles = g_new (gdouble, _simclr_statistics_get_scratch (rows, columns));
   return TRUE;
 }
 
@@ -367,8 +370,8 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
   statistics->contrastive_accuracy = result.accuracy;
   statistics->contrastive_entropy = result.entropy;
   statistics->gradient_norm = sqrt (squares);
-  statistics->embedding_deviation = _simclr_embedding_deviation (z, rows, columns);
-  statistics->effective_rank = _simclr_effective_rank (z, rows, columns);
+  statistics->embedding_deviation = _simclr_embedding_deviation (z, rows, columns, self->doubles);
+  statistics->effective_rank = _simclr_effective_rank (z, rows, columns, self->doubles);
   return TRUE;
 }
 
