@@ -86,16 +86,16 @@ sum_block (const gfloat *x, const gfloat *shift, gsize rows, gsize channels, gdo
     add_lanes (sums + c, sum + sum_odd, squares + squares_odd, channels);
   }
   for (; c < channels; c++) {
-    gfloat sum = 0, squares = 0;
+    gdouble sum = 0, squares = 0;
 
     for (gsize row = 0; row < rows; row++) {
-      gfloat value = x[row * channels + c] - shift[c];
+      gdouble value = x[row * channels + c] - shift[c];
 
       sum += value;
       squares += value * value;
     }
-    sums[c] += (gdouble) sum;
-    sums[channels + c] += (gdouble) squares;
+    sums[c] += sum;
+    sums[channels + c] += squares;
   }
 }
 
@@ -236,17 +236,17 @@ sum_gradient_block (const gfloat *x, const gfloat *y, const gfloat *dy, const gf
     add_lanes (sums + c, sum, products, channels);
   }
   for (; c < channels; c++) {
-    gfloat sum = 0, products = 0;
+    gdouble sum = 0, products = 0;
 
     for (gsize row = 0; row < rows; row++) {
       gsize at = row * channels + c;
       gfloat gradient = y && !(y[at] > 0) ? 0 : dy[at];
 
-      sum += gradient;
-      products += gradient * (x[at] - mean[c]);
+      sum += (gdouble) gradient;
+      products += (gdouble) gradient * (gdouble) (x[at] - mean[c]);
     }
-    sums[c] += (gdouble) sum;
-    sums[channels + c] += (gdouble) products;
+    sums[c] += sum;
+    sums[channels + c] += products;
   }
 }
 
