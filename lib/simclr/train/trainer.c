@@ -302,12 +302,15 @@ bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
   return TRUE;
 }
 
-/* Memory of one step: dz, dh, and the loss's scratch. */
+/* Memory of one step: dz, dh, and the scratch memory of loss and statistics, one after the other. */
 static gboolean
 prepare_memory (
     SimclrTrainer *self, gsize rows, gsize size, gsize columns, guint threads, GError **error)
 {
-  gsize floats = rows * (size + columns) + 32 + _simclr_ntxent_get_scratch (threads, rows, columns);
+  gsize loss = _simclr_ntxent_get_scratch (threads, rows, columns);
+  gsize health =
+      _simclr_statistics_get_scratch (rows, columns) * sizeof (gdouble) / sizeof (gfloat);
+  gsize floats = rows * (size + columns) + 32 + MAX (loss, health);
 
   if (self->memory && self->memory_rows == rows)
     return TRUE;
@@ -346,7 +349,7 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
   const gfloat *h = simclr_forward_pass_get_embeddings (pass, &floats);
   SimclrNtxentResult result;
   const gfloat *z;
-  gdouble squares;
+  gdouble squares, *health;
 
   if (!prepare_memory (
           self, rows, floats / rows, columns, _simclr_parallel_get_threads (parallel), error))
@@ -363,12 +366,13 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
       _simclr_gradient_sum_of_squares (parallel, _simclr_encoder_get_parameters (self->encoder)) +
       _simclr_gradient_sum_of_squares (
           parallel, _simclr_projection_head_get_parameters (self->head));
+  health = (gdouble *) self->scratch;
   statistics->loss = result.loss;
   statistics->contrastive_accuracy = result.accuracy;
   statistics->contrastive_entropy = result.entropy;
   statistics->gradient_norm = sqrt (squares);
-  statistics->embedding_deviation = _simclr_embedding_deviation (z, rows, columns);
-  statistics->effective_rank = _simclr_effective_rank (z, rows, columns);
+  statistics->embedding_deviation = _simclr_embedding_deviation (z, rows, columns, health);
+  statistics->effective_rank = _simclr_effective_rank (z, rows, columns, health);
   return TRUE;
 }
 
