@@ -7,8 +7,13 @@
 G_BEGIN_DECLS
 
 SIMCLR_API
-gboolean simclr_knn_classify (const gfloat *train, const guint32 *train_labels, gsize n_train,
-    const gfloat *test, gsize n_test, gsize size, guint neighbors, gdouble temperature,
-    guint32 *predictions, GError **error);
+guint32 *simclr_knn_classify (const gfloat *train, gsize n_train_floats,
+    const guint32 *train_labels, gsize n_train, const gfloat *test, gsize n_test_floats,
+    guint neighbors, gdouble temperature, gsize *n_predictions,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
+gdouble simclr_knn_accuracy (const gfloat *train, gsize n_train_floats, const guint32 *train_labels,
+    gsize n_train, const gfloat *test, gsize n_test_floats, const guint32 *test_labels,
+    gsize n_test, guint neighbors, gdouble temperature, GError **error);
 
 G_END_DECLS

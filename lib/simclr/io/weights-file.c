@@ -1,0 +1,454 @@
+/* Weights to and from safetensors tensors with torchvision's names.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/io/weights-file-private.h>
+
+#include <simclr/io/parameter-file-private.h>
+#include <simclr/simclr-enum-types.h>
+#include <simclr/simclr-error.h>
+#include <string.h>
+
+#define FORMAT "simclr"
+#define VERSION "1"
+#define LAYERS 4
+#define HEAD "projection_head.layers."
+#define MAX_HEAD_LAYERS 3
+/* More pixels in a row than any encoder takes; products of sizes stay in range. */
+#define MAX_INPUT_SIZE 16384
+
+/* Blocks of each layer; ResNet-34 and ResNet-50 differ in the kind of block. */
+static const struct
+{
+  SimclrArchitecture architecture;
+  gboolean bottleneck;
+  guint blocks[LAYERS];
+} architectures[] = {
+    {SIMCLR_ARCHITECTURE_RESNET18, FALSE, {2, 2, 2, 2}},
+    {SIMCLR_ARCHITECTURE_RESNET34, FALSE, {3, 4, 6, 3}},
+    {SIMCLR_ARCHITECTURE_RESNET50, TRUE, {3, 4, 6, 3}},
+    {SIMCLR_ARCHITECTURE_RESNET101, TRUE, {3, 4, 23, 3}},
+    {SIMCLR_ARCHITECTURE_RESNET152, TRUE, {3, 8, 36, 3}},
+};
+
+static const gchar *
+get_nick (GType type, gint value)
+{
+  g_autoptr (GTypeClass) klass = g_type_class_ref (type);
+  GEnumValue *found = g_enum_get_value (G_ENUM_CLASS (klass), value);
+
+  return found != NULL ? found->value_nick : "unknown"; /* static, outlives the class */
+}
+
+static gboolean G_GNUC_PRINTF (3, 4)
+    fail (GError **error, SimclrError code, const gchar *format, ...)
+{
+  g_autofree gchar *what = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  what = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  g_set_error_literal (error, SIMCLR_ERROR, (gint) code, what);
+  return FALSE;
+}
+
+static gboolean
+has_tensor (SimclrSafetensors *file, const gchar *format, guint first, guint second)
+{
+  g_autofree gchar *name = g_strdup_printf (format, first, second);
+
+  return _simclr_safetensors_lookup (file, name) != NULL;
+}
+
+static const SimclrSafetensor *
+get_convolution (SimclrSafetensors *file, const gchar *name, GError **error)
+{
+  const SimclrSafetensor *tensor = _simclr_safetensors_lookup (file, name);
+  g_autofree gchar *shape = NULL;
+
+  if (tensor == NULL) {
+    fail (error, SIMCLR_ERROR_MISMATCH, "tensor \"%s\" is missing: not the weights of a ResNet",
+        name);
+    return NULL;
+  }
+  if (tensor->n_dims == 4 && tensor->shape[0] > 0 && tensor->shape[2] == tensor->shape[3])
+    return tensor;
+  shape = _simclr_safetensor_describe_shape (tensor);
+  fail (error, SIMCLR_ERROR_MISMATCH,
+      "tensor \"%s\" has the shape %s in the file, but that of a convolution is wanted", name,
+      shape);
+  return NULL;
+}
+
+/* What the tensors themselves say. */
+static gboolean
+recognise (SimclrSafetensors *file, SimclrArchitecture *architecture, gdouble *width,
+    SimclrStem *stem, GError **error)
+{
+  const SimclrSafetensor *first = get_convolution (file, "conv1.weight", error);
+  gboolean bottleneck = has_tensor (file, "layer%u.%u.conv3.weight", 1, 0);
+  guint blocks[LAYERS] = {0};
+
+  if (first == NULL)
+    return FALSE;
+  if (first->shape[2] != 7 && first->shape[2] != 3)
+    return fail (error, SIMCLR_ERROR_MISMATCH,
+        "tensor \"conv1.weight\" has a kernel of %" G_GUINT64_FORMAT
+        ", but 7 (imagenet stem) or 3 (cifar stem) is wanted",
+        first->shape[2]);
+  *stem = first->shape[2] == 7 ? SIMCLR_STEM_IMAGENET : SIMCLR_STEM_CIFAR;
+  *width = (gdouble) first->shape[0] / 64;
+
+  for (guint layer = 0; layer < LAYERS; layer++)
+    while (has_tensor (file, "layer%u.%u.conv1.weight", layer + 1, blocks[layer]))
+      blocks[layer]++;
+  for (guint i = 0; i < G_N_ELEMENTS (architectures); i++) {
+    if (bottleneck == architectures[i].bottleneck &&
+        memcmp (blocks, architectures[i].blocks, sizeof blocks) == 0) {
+      *architecture = architectures[i].architecture;
+      return TRUE;
+    }
+  }
+  return fail (error, SIMCLR_ERROR_MISMATCH,
+      "layers of %u, %u, %u and %u %s blocks are none of resnet18, 34, 50, 101 and 152", blocks[0],
+      blocks[1], blocks[2], blocks[3], bottleneck ? "bottleneck" : "basic");
+}
+
+/* A number of the metadata; unchanged where there is none. */
+static gboolean
+read_number (
+    SimclrSafetensors *file, const gchar *key, guint64 max, guint64 *number, GError **error)
+{
+  const gchar *text = _simclr_safetensors_get_metadata (file, key);
+
+  if (text == NULL || g_ascii_string_to_unsigned (text, 10, 0, max, number, NULL))
+    return TRUE;
+  return fail (error, SIMCLR_ERROR_FORMAT,
+      "metadata \"%s\" is \"%.100s\", not a number from 0 to %" G_GUINT64_FORMAT, key, text, max);
+}
+
+/* A width such as 0.3 does not follow from rounded channels; it must only agree with them. */
+static gboolean
+read_width (SimclrSafetensors *file, gdouble *width, GError **error)
+{
+  const gchar *text = _simclr_safetensors_get_metadata (file, "width");
+  gdouble value;
+  gchar *end;
+
+  if (text == NULL)
+    return TRUE;
+  value = g_ascii_strtod (text, &end);
+  if (end == text || *end != '\0' || !(value > 0))
+    return fail (error, SIMCLR_ERROR_FORMAT, "metadata \"width\" is \"%.100s\", not a width", text);
+  if (!(ABS (value - *width) * 64 <= 1))
+    return fail (error, SIMCLR_ERROR_FORMAT,
+        "metadata \"width\" is %.100s, but conv1 has the channels of width %g", text, *width);
+  *width = value;
+  return TRUE;
+}
+
+/* A nick of the metadata must be the one that is expected, where there is one. */
+static gboolean
+check_nick (SimclrSafetensors *file, const gchar *key, const gchar *expected, GError **error)
+{
+  const gchar *text = _simclr_safetensors_get_metadata (file, key);
+
+  if (text == NULL || g_str_equal (text, expected))
+    return TRUE;
+  return fail (error, SIMCLR_ERROR_FORMAT,
+      "metadata \"%s\" is \"%.100s\", but the tensors are those of %s", key, text, expected);
+}
+
+static gboolean
+read_normalization (SimclrSafetensors *file, SimclrNormalization *normalization, GError **error)
+{
+  const gchar *text = _simclr_safetensors_get_metadata (file, "normalization");
+
+  *normalization = SIMCLR_NORMALIZATION_NONE;
+  if (text == NULL || g_str_equal (text, "none"))
+    return TRUE;
+  if (!g_str_equal (text, "imagenet"))
+    return fail (error, SIMCLR_ERROR_FORMAT,
+        "metadata \"normalization\" is \"%.100s\", not none or imagenet", text);
+  *normalization = SIMCLR_NORMALIZATION_IMAGENET;
+  return TRUE;
+}
+
+static gboolean
+check_version (SimclrSafetensors *file, GError **error)
+{
+  const gchar *format = _simclr_safetensors_get_metadata (file, "format");
+  const gchar *version = _simclr_safetensors_get_metadata (file, "version");
+
+  if (g_strcmp0 (format, FORMAT) != 0 || g_strcmp0 (version, VERSION) == 0)
+    return TRUE;
+  return fail (error, SIMCLR_ERROR_UNSUPPORTED,
+      "version %.100s of the format, this library reads version " VERSION,
+      version != NULL ? version : "(none)");
+}
+
+/* Before memory is taken for weights of this width, the file must hold one of the widest layers. */
+static gboolean
+check_widest (SimclrSafetensors *file, gdouble width, GError **error)
+{
+  const SimclrSafetensor *tensor = get_convolution (file, "layer4.0.conv2.weight", error);
+
+  if (tensor == NULL)
+    return FALSE;
+  if (ABS ((gdouble) tensor->shape[0] - 512 * width) <= 8 &&
+      ABS ((gdouble) tensor->shape[1] - 512 * width) <= 8 && tensor->shape[2] == 3)
+    return TRUE;
+  return fail (error, SIMCLR_ERROR_MISMATCH,
+      "tensor \"layer4.0.conv2.weight\" has %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT
+      " channels, not %g as the width of conv1 asks for",
+      tensor->shape[0], tensor->shape[1], 512 * width);
+}
+
+/* Weights of the file's shape, still empty. */
+static SimclrWeights *
+create (SimclrSafetensors *file, GError **error)
+{
+  g_autoptr (SimclrWeights) weights = NULL;
+  SimclrArchitecture architecture;
+  SimclrNormalization normalization;
+  SimclrStem stem;
+  gdouble width;
+  guint64 input_size = 0, step = 0, seed = 0;
+
+  if (!check_version (file, error) || !recognise (file, &architecture, &width, &stem, error) ||
+      !check_nick (
+          file, "architecture", get_nick (SIMCLR_TYPE_ARCHITECTURE, architecture), error) ||
+      !check_nick (file, "stem", get_nick (SIMCLR_TYPE_STEM, stem), error) ||
+      !read_width (file, &width, error) || !check_widest (file, width, error) ||
+      !read_normalization (file, &normalization, error) ||
+      !read_number (file, "input_size", MAX_INPUT_SIZE, &input_size, error) ||
+      !read_number (file, "step", G_MAXUINT64, &step, error) ||
+      !read_number (file, "seed", G_MAXUINT64, &seed, error))
+    return NULL;
+
+  weights = _simclr_weights_new (architecture, width, stem, (guint) input_size, error);
+  if (weights == NULL)
+    return NULL;
+  weights->normalization = normalization;
+  weights->step = step;
+  weights->seed = seed;
+  g_free (weights->name);
+  weights->name = g_strdup (_simclr_safetensors_get_metadata (file, "name"));
+  return g_steal_pointer (&weights);
+}
+
+static void
+add_head_tensor (SimclrParameters *layout, SimclrParameterKind kind, guint module,
+    const gchar *field, guint n_dims, const gsize *shape)
+{
+  g_autofree gchar *name = g_strdup_printf (HEAD "%u.%s", module, field);
+
+  _simclr_parameters_add (layout, name, kind, n_dims, shape);
+}
+
+/* Adds one dense layer with its BatchNorm to the layouts; size is the width of its input, then of its
+ * output. Only the matrix is checked here: the rest when it is read. */
+static gboolean
+add_head_layer (SimclrSafetensors *file, guint layer, SimclrParameters *layout,
+    SimclrParameters *statistics, gsize *size, GError **error)
+{
+  guint dense = 3 * layer, norm = dense + 1;
+  g_autofree gchar *name = g_strdup_printf (HEAD "%u.weight", dense);
+  const SimclrSafetensor *weight = _simclr_safetensors_lookup (file, name);
+  gsize shape[2] = {(gsize) weight->shape[0], *size};
+
+  if (weight->n_dims != 2 || weight->shape[0] == 0 || weight->shape[1] != *size) {
+    g_autofree gchar *found = _simclr_safetensor_describe_shape (weight);
+
+    return fail (error, SIMCLR_ERROR_MISMATCH,
+        "tensor \"%s\" has the shape %s in the file, but a matrix of %" G_GSIZE_FORMAT
+        " columns is wanted",
+        name, found, *size);
+  }
+  if (has_tensor (file, HEAD "%u.bias", dense, 0))
+    return fail (error, SIMCLR_ERROR_UNSUPPORTED,
+        "tensor \"" HEAD "%u.bias\": dense layers of a projection head have no bias here", dense);
+
+  add_head_tensor (layout, SIMCLR_PARAMETER_WEIGHT, dense, "weight", 2, shape);
+  add_head_tensor (layout, SIMCLR_PARAMETER_SCALE, norm, "weight", 1, shape);
+  if (has_tensor (file, HEAD "%u.bias", norm, 0))
+    add_head_tensor (layout, SIMCLR_PARAMETER_SHIFT, norm, "bias", 1, shape);
+  add_head_tensor (statistics, SIMCLR_PARAMETER_MEAN, norm, "running_mean", 1, shape);
+  add_head_tensor (statistics, SIMCLR_PARAMETER_VARIANCE, norm, "running_var", 1, shape);
+  *size = shape[0];
+  return TRUE;
+}
+
+/* Reads the projection head into the weights, where the file has one. */
+static gboolean
+read_head (SimclrSafetensors *file, SimclrWeights *weights, GError **error)
+{
+  g_autoptr (SimclrParameters) layout = _simclr_parameters_new ();
+  g_autoptr (SimclrParameters) statistics_layout = _simclr_parameters_new ();
+  g_autofree gfloat *values = NULL, *statistics = NULL;
+  gsize size = simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_REPRESENTATION);
+  guint layers = 0;
+
+  while (has_tensor (file, HEAD "%u.weight", 3 * layers, 0)) {
+    if (layers == MAX_HEAD_LAYERS)
+      return fail (error, SIMCLR_ERROR_UNSUPPORTED, "the projection head has more than %d layers",
+          MAX_HEAD_LAYERS);
+    if (!add_head_layer (file, layers++, layout, statistics_layout, &size, error))
+      return FALSE;
+  }
+  if (layers == 0)
+    return TRUE;
+
+  values = g_new0 (gfloat, _simclr_parameters_get_floats (layout));
+  statistics = g_new0 (gfloat, _simclr_parameters_get_floats (statistics_layout));
+  if (!_simclr_parameters_file_read (file, layout, values, error) ||
+      !_simclr_parameters_file_read (file, statistics_layout, statistics, error))
+    return FALSE;
+  _simclr_weights_set_head (
+      weights, g_steal_pointer (&layout), values, g_steal_pointer (&statistics_layout), statistics);
+  return TRUE;
+}
+
+static gboolean
+is_known (SimclrWeights *weights, const gchar *name)
+{
+  return _simclr_parameters_lookup (weights->layout, name) != NULL ||
+         _simclr_parameters_lookup (weights->statistics_layout, name) != NULL ||
+         (weights->head_layout != NULL &&
+             (_simclr_parameters_lookup (weights->head_layout, name) != NULL ||
+                 _simclr_parameters_lookup (weights->head_statistics_layout, name) != NULL)) ||
+         g_str_has_prefix (name, "optimizer.") || g_str_has_prefix (name, "fc.") ||
+         g_str_has_suffix (name, ".num_batches_tracked");
+}
+
+SimclrWeights *
+_simclr_weights_file_read (SimclrSafetensors *file, GError **error)
+{
+  g_autoptr (SimclrWeights) weights = create (file, error);
+
+  if (weights == NULL ||
+      !_simclr_parameters_file_read (file, weights->layout, weights->values, error) ||
+      !_simclr_parameters_file_read (
+          file, weights->statistics_layout, weights->statistics, error) ||
+      !read_head (file, weights, error))
+    return NULL;
+
+  for (guint i = 0; i < _simclr_safetensors_get_length (file); i++) {
+    const gchar *name = _simclr_safetensors_get (file, i)->name;
+
+    if (!is_known (weights, name))
+      g_debug ("tensor \"%s\" is not used", name);
+  }
+  return g_steal_pointer (&weights);
+}
+
+/* torch counts the batches that each BatchNorm has seen. */
+static void
+add_counts (SimclrSafetensorsWriter *writer, SimclrParameters *statistics, guint64 step)
+{
+  for (guint i = 0; i < _simclr_parameters_get_length (statistics); i++) {
+    const SimclrParameter *parameter = _simclr_parameters_get (statistics, i);
+    g_autofree gchar *module = g_strdup (parameter->name);
+    g_autofree gchar *name = NULL;
+
+    if (parameter->kind != SIMCLR_PARAMETER_MEAN)
+      continue;
+    *strrchr (module, '.') = '\0';
+    name = g_strconcat (module, ".num_batches_tracked", NULL);
+    _simclr_safetensors_writer_add_scalar (writer, name, (gint64) MIN (step, G_MAXINT64));
+  }
+}
+
+static void
+add_metadata (SimclrSafetensorsWriter *writer, SimclrWeights *weights)
+{
+  gchar width[G_ASCII_DTOSTR_BUF_SIZE];
+  g_autofree gchar *input_size = g_strdup_printf ("%u", weights->input_size);
+  g_autofree gchar *step = g_strdup_printf ("%" G_GUINT64_FORMAT, weights->step);
+  g_autofree gchar *seed = g_strdup_printf ("%" G_GUINT64_FORMAT, weights->seed);
+  const struct
+  {
+    const gchar *key;
+    const gchar *value;
+  } metadata[] = {
+      {"format", FORMAT},
+      {"version", VERSION},
+      {"architecture", get_nick (SIMCLR_TYPE_ARCHITECTURE, weights->architecture)},
+      {"width", g_ascii_dtostr (width, sizeof width, weights->width)},
+      {"stem", get_nick (SIMCLR_TYPE_STEM, weights->stem)},
+      {"input_size", input_size},
+      {"normalization", get_nick (SIMCLR_TYPE_NORMALIZATION, weights->normalization)},
+      {"step", step},
+      {"seed", seed},
+      {"name", weights->name},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (metadata); i++) {
+    if (metadata[i].value != NULL)
+      _simclr_safetensors_writer_set_metadata (writer, metadata[i].key, metadata[i].value);
+  }
+}
+
+void
+_simclr_weights_file_add (SimclrSafetensorsWriter *writer, SimclrWeights *weights)
+{
+  add_metadata (writer, weights);
+  _simclr_parameters_file_add (writer, weights->layout, weights->values);
+  _simclr_parameters_file_add (writer, weights->statistics_layout, weights->statistics);
+  add_counts (writer, weights->statistics_layout, weights->step);
+  if (weights->head_layout == NULL)
+    return;
+  _simclr_parameters_file_add (writer, weights->head_layout, weights->head_values);
+  _simclr_parameters_file_add (writer, weights->head_statistics_layout, weights->head_statistics);
+  add_counts (writer, weights->head_statistics_layout, weights->step);
+}
+
+/**
+ * simclr_weights_load:
+ * @path: (type filename): a safetensors file
+ * @error: return location for an error
+ *
+ * Reads weights that simclr_weights_save() or a trainer's checkpoint wrote, or the state dict of a
+ * torchvision resnet18, 34, 50, 101 or 152.
+ *
+ * Returns: (transfer full) (nullable): the weights, or %NULL with @error set
+ */
+SimclrWeights *
+simclr_weights_load (const gchar *path, GError **error)
+{
+  g_autoptr (SimclrSafetensors) file = NULL;
+  SimclrWeights *weights;
+
+  g_return_val_if_fail (path != NULL, NULL);
+
+  file = _simclr_safetensors_open (path, error);
+  if (file == NULL)
+    return NULL;
+  weights = _simclr_weights_file_read (file, error);
+  if (weights == NULL)
+    g_prefix_error (error, "\"%s\": ", path);
+  return weights;
+}
+
+/**
+ * simclr_weights_save:
+ * @self: weights
+ * @path: (type filename): where to write
+ * @error: return location for an error
+ *
+ * Writes a safetensors file with torchvision's names, which torch's load_state_dict() takes. The file
+ * appears as a whole or, on an error, not at all; an existing one is replaced.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+simclr_weights_save (SimclrWeights *self, const gchar *path, GError **error)
+{
+  g_autoptr (SimclrSafetensorsWriter) writer = NULL;
+
+  g_return_val_if_fail (self != NULL, FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  writer = _simclr_safetensors_writer_new ();
+  _simclr_weights_file_add (writer, self);
+  return _simclr_safetensors_writer_write (writer, path, error);
+}
