@@ -1,0 +1,177 @@
+/* Whole encoders, heads and the loss against PyTorch: outputs, running statistics, every gradient.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/io/weights-file-private.h>
+#include <simclr/loss/ntxent-private.h>
+#include <simclr/nn/encoder-private.h>
+#include <simclr/nn/projection-head-private.h>
+#include <simclr/simclr-error.h>
+
+#include "fixture.h"
+
+#define FORWARD_TOLERANCE 1e-4
+#define GRADIENT_TOLERANCE 1e-3
+
+static const gchar *const models[] = {
+    "resnet18-cifar", "resnet18-imagenet", "resnet50-cifar", "resnet50-imagenet"};
+
+typedef struct
+{
+  const gchar *model;
+  SimclrProvider provider;
+  guint threads;
+} Setup;
+
+typedef struct
+{
+  SimclrSafetensors *fixture;
+  SimclrWeights *weights;
+  SimclrEncoder *encoder;
+  Tensor *views;
+  guint n_views;
+} Model;
+
+static void
+model_clear (Model *model)
+{
+  g_clear_pointer (&model->fixture, _simclr_safetensors_free);
+  g_clear_pointer (&model->weights, simclr_weights_unref);
+  g_clear_object (&model->encoder);
+  g_clear_pointer (&model->views, tensor_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Model, model_clear)
+
+/* FALSE, with the test marked as skipped, where the provider was not built. */
+static gboolean
+model_load (const Setup *setup, Model *model)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *file = g_strconcat (setup->model, ".safetensors", NULL);
+
+  model->fixture = fixture_open (file);
+  model->weights = _simclr_weights_file_read (model->fixture, &error);
+  g_assert_no_error (error);
+  model->views = fixture_get (model->fixture, "views", NULL);
+  model->n_views = (guint) _simclr_safetensors_lookup (model->fixture, "views")->shape[0];
+  model->encoder = simclr_encoder_new (
+      model->weights, setup->provider, SIMCLR_PRECISION_FLOAT32, setup->threads, &error);
+  if (g_error_matches (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED)) {
+    g_test_skip (error->message);
+    return FALSE;
+  }
+  g_assert_no_error (error);
+  return TRUE;
+}
+
+static void
+test_inference (gconstpointer data)
+{
+  const Setup *setup = data;
+  g_auto (Model) model = {0};
+  g_autoptr (GError) error = NULL;
+  gsize size, n;
+
+  if (!model_load (setup, &model))
+    return;
+  for (guint output = 0; output < 2; output++) {
+    g_autoptr (Tensor) embeddings = NULL;
+
+    size = simclr_encoder_get_embedding_size (model.encoder, output);
+    n = model.n_views * size;
+    embeddings = tensor_new (n);
+    simclr_encoder_encode (model.encoder, model.views, model.n_views, output, embeddings, &error);
+    g_assert_no_error (error);
+    fixture_compare (model.fixture,
+        output == SIMCLR_OUTPUT_PROJECTION ? "projections.inference" : "embeddings.inference",
+        embeddings, n, FORWARD_TOLERANCE);
+  }
+}
+
+/* One step without the optimizer; the head and the loss are as in the fixture. */
+static void
+run_step (Model *model, SimclrProjectionHead *head, SimclrForwardPass *pass)
+{
+  SimclrParallel *parallel = _simclr_encoder_get_parallel (model->encoder);
+  guint threads = _simclr_parallel_get_threads (parallel);
+  gsize rows = model->n_views, columns = _simclr_projection_head_get_output_size (head), floats;
+  const gchar *temperature = _simclr_safetensors_get_metadata (model->fixture, "temperature");
+  const gfloat *h = simclr_forward_pass_get_embeddings (pass, &floats);
+  g_autoptr (Tensor) dz = tensor_new (rows * columns);
+  g_autoptr (Tensor) dh = tensor_new (floats);
+  g_autoptr (Tensor) scratch = tensor_new (_simclr_ntxent_get_scratch (threads, rows, columns));
+  g_autoptr (GError) error = NULL;
+  SimclrNtxentResult result;
+  const gfloat *z;
+  gfloat loss;
+
+  fixture_compare (model->fixture, "embeddings.training", h, floats, FORWARD_TOLERANCE);
+  z = _simclr_projection_head_forward (head, parallel, h, rows, &error);
+  g_assert_no_error (error);
+  fixture_compare (model->fixture, "projections.training", z, rows * columns, FORWARD_TOLERANCE);
+  _simclr_ntxent (
+      parallel, z, rows, columns, g_ascii_strtod (temperature, NULL), dz, &result, scratch);
+  loss = (gfloat) result.loss;
+  fixture_compare (model->fixture, "loss", &loss, 1, FORWARD_TOLERANCE);
+  fixture_compare (model->fixture, "gradient.projections", dz, rows * columns, GRADIENT_TOLERANCE);
+  _simclr_projection_head_backward (head, parallel, dz, dh);
+  fixture_compare (model->fixture, "gradient.embeddings", dh, floats, GRADIENT_TOLERANCE);
+  simclr_forward_pass_backward (pass, dh, floats, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_training (gconstpointer data)
+{
+  const Setup *setup = data;
+  g_auto (Model) model = {0};
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimclrForwardPass) pass = NULL;
+  g_autoptr (SimclrProjectionHead) head = NULL;
+  g_autoptr (SimclrWeights) after = NULL;
+  const SimclrParameterSet *set;
+
+  if (!model_load (setup, &model))
+    return;
+  head = _simclr_projection_head_new_from (model.weights->head_layout, model.weights->head_values,
+      model.weights->head_statistics_layout, model.weights->head_statistics, &error);
+  g_assert_no_error (error);
+  pass = simclr_encoder_forward (model.encoder, model.views, model.n_views, &error);
+  g_assert_no_error (error);
+  run_step (&model, head, pass);
+
+  set = _simclr_encoder_get_parameters (model.encoder);
+  fixture_compare_table (model.fixture, "grad.", set->layout, set->gradients, GRADIENT_TOLERANCE);
+  set = _simclr_projection_head_get_parameters (head);
+  fixture_compare_table (model.fixture, "grad.", set->layout, set->gradients, GRADIENT_TOLERANCE);
+
+  _simclr_encoder_commit (model.encoder, pass, 1);
+  _simclr_projection_head_commit (head);
+  after = _simclr_encoder_snapshot (model.encoder);
+  fixture_compare_table (
+      model.fixture, "after.", after->statistics_layout, after->statistics, FORWARD_TOLERANCE);
+  fixture_compare_table (model.fixture, "after.",
+      _simclr_projection_head_get_statistics_layout (head),
+      _simclr_projection_head_get_statistics (head), FORWARD_TOLERANCE);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const SimclrProvider providers[] = {SIMCLR_PROVIDER_OPENBLAS, SIMCLR_PROVIDER_ONEDNN};
+  static const gchar *const names[] = {"openblas", "onednn"};
+
+  g_test_init (&argc, &argv, NULL);
+  for (guint m = 0; m < G_N_ELEMENTS (models); m++)
+    for (guint p = 0; p < G_N_ELEMENTS (providers); p++)
+      for (guint threads = 1; threads <= 2; threads++) {
+        Setup *setup = g_new (Setup, 1);
+        g_autofree gchar *inference =
+            g_strdup_printf ("/resnet/%s/%s/%u/inference", models[m], names[p], threads);
+        g_autofree gchar *training =
+            g_strdup_printf ("/resnet/%s/%s/%u/training", models[m], names[p], threads);
+
+        *setup = (Setup){models[m], providers[p], threads};
+        g_test_add_data_func (inference, setup, test_inference);
+        g_test_add_data_func_full (training, setup, test_training, g_free);
+      }
+  return g_test_run ();
+}
