@@ -51,10 +51,14 @@ static gboolean G_GNUC_PRINTF (3, 4)
   return FALSE;
 }
 
-static gboolean
-has_tensor (SimclrSafetensors *file, const gchar *format, guint first, guint second)
+static gboolean G_GNUC_PRINTF (2, 3) has_tensor (SimclrSafetensors *file, const gchar *format, ...)
 {
-  g_autofree gchar *name = g_strdup_printf (format, first, second);
+  g_autofree gchar *name = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  name = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
 
   return _simclr_safetensors_lookup (file, name) != NULL;
 }
@@ -208,10 +212,10 @@ static SimclrWeights *
 create (SimclrSafetensors *file, GError **error)
 {
   g_autoptr (SimclrWeights) weights = NULL;
-  SimclrArchitecture architecture;
+  SimclrArchitecture architecture = SIMCLR_ARCHITECTURE_RESNET18;
   SimclrNormalization normalization;
-  SimclrStem stem;
-  gdouble width;
+  SimclrStem stem = SIMCLR_STEM_AUTO;
+  gdouble width = 1;
   guint64 input_size = 0, step = 0, seed = 0;
 
   if (!check_version (file, error) || !recognise (file, &architecture, &width, &stem, error) ||
@@ -264,13 +268,13 @@ add_head_layer (SimclrSafetensors *file, guint layer, SimclrParameters *layout,
         " columns is wanted",
         name, found, *size);
   }
-  if (has_tensor (file, HEAD "%u.bias", dense, 0))
+  if (has_tensor (file, HEAD "%u.bias", dense))
     return fail (error, SIMCLR_ERROR_UNSUPPORTED,
         "tensor \"" HEAD "%u.bias\": dense layers of a projection head have no bias here", dense);
 
   add_head_tensor (layout, SIMCLR_PARAMETER_WEIGHT, dense, "weight", 2, shape);
   add_head_tensor (layout, SIMCLR_PARAMETER_SCALE, norm, "weight", 1, shape);
-  if (has_tensor (file, HEAD "%u.bias", norm, 0))
+  if (has_tensor (file, HEAD "%u.bias", norm))
     add_head_tensor (layout, SIMCLR_PARAMETER_SHIFT, norm, "bias", 1, shape);
   add_head_tensor (statistics, SIMCLR_PARAMETER_MEAN, norm, "running_mean", 1, shape);
   add_head_tensor (statistics, SIMCLR_PARAMETER_VARIANCE, norm, "running_var", 1, shape);
@@ -288,7 +292,7 @@ read_head (SimclrSafetensors *file, SimclrWeights *weights, GError **error)
   gsize size = simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_REPRESENTATION);
   guint layers = 0;
 
-  while (has_tensor (file, HEAD "%u.weight", 3 * layers, 0)) {
+  while (has_tensor (file, HEAD "%u.weight", 3 * layers)) {
     if (layers == MAX_HEAD_LAYERS)
       return fail (error, SIMCLR_ERROR_UNSUPPORTED, "the projection head has more than %d layers",
           MAX_HEAD_LAYERS);
