@@ -87,7 +87,7 @@ simclr_forward_pass_get_n_views (SimclrForwardPass *self)
 /**
  * simclr_forward_pass_get_embeddings:
  * @self: a forward pass
- * @n_floats: (out): views times the embedding size
+ * @n_floats: (out) (optional): views times the embedding size
  *
  * Returns: (array length=n_floats) (transfer none): the representations h, (views, embedding size) row by
  *   row in the order of the views
@@ -97,8 +97,9 @@ simclr_forward_pass_get_embeddings (SimclrForwardPass *self, gsize *n_floats)
 {
   g_return_val_if_fail (SIMCLR_IS_FORWARD_PASS (self), NULL);
 
-  *n_floats = (gsize) self->n_views *
-              simclr_encoder_get_embedding_size (self->encoder, SIMCLR_OUTPUT_REPRESENTATION);
+  if (n_floats)
+    *n_floats = (gsize) self->n_views *
+                simclr_encoder_get_embedding_size (self->encoder, SIMCLR_OUTPUT_REPRESENTATION);
   return self->embeddings;
 }
 
