@@ -4,10 +4,12 @@
 
 #include <simclr/simclr.h>
 
+#include "gstsimclraugment.h"
+
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
-  return TRUE;
+  return GST_ELEMENT_REGISTER (simclraugment, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, simclr,

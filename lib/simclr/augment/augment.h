@@ -55,12 +55,13 @@ SIMCLR_API
 SimclrDraw *simclr_draw_copy (const SimclrDraw *self) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
 void simclr_draw_free (SimclrDraw *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrDraw, simclr_draw_free)
 
 /* SimclrAugment: a GObject with the properties of the element simclraugment (DESIGN, section 3)
  * except temporal-window: size, strength, min-area, max-area, min-aspect, max-aspect,
  * flip-probability, jitter-probability, brightness, contrast, saturation, hue,
  * grayscale-probability, blur-probability, blur-min-sigma, blur-max-sigma, solarize-probability,
- * interpolation, seed. */
+ * solarize-threshold, interpolation, seed. */
 #define SIMCLR_TYPE_AUGMENT (simclr_augment_get_type ())
 SIMCLR_API
 G_DECLARE_FINAL_TYPE (SimclrAugment, simclr_augment, SIMCLR, AUGMENT, GObject)
@@ -68,8 +69,10 @@ G_DECLARE_FINAL_TYPE (SimclrAugment, simclr_augment, SIMCLR, AUGMENT, GObject)
 SIMCLR_API
 SimclrAugment *simclr_augment_new (void) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
-void simclr_augment_draw (SimclrAugment *self, guint64 pair, guint view, guint width, guint height,
-    SimclrDraw *draw);
+void simclr_augment_draw (
+    SimclrAugment *self, guint64 pair, guint view, guint width, guint height, SimclrDraw *draw);
+SIMCLR_API
+guint simclr_augment_draw_partner (SimclrAugment *self, guint64 pair, guint n_candidates);
 SIMCLR_API
 gboolean simclr_augment_apply (SimclrAugment *self, const SimclrFrame *frame,
     const SimclrDraw *draw, guint8 *view, gsize stride, GError **error);

@@ -26,4 +26,8 @@ typedef struct
   SimclrPixelFormat format;
 } SimclrFrame;
 
+SIMCLR_API
+gboolean simclr_frame_to_floats (
+    const SimclrFrame *frame, SimclrNormalization normalization, gfloat *pixels, GError **error);
+
 G_END_DECLS

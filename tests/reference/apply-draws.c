@@ -1,0 +1,79 @@
+/* Applies draws to a frame for comparison with another implementation.
+ * Arguments: file of raw pixels, width, height, format, size, interpolation. Standard input: one
+ * draw a line. Standard output: the views, packed RGB.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/simclr.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static gint
+enum_value (GType type, const gchar *nick)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
+  GEnumValue *value = g_enum_get_value_by_nick (klass, nick);
+
+  if (value == NULL)
+    g_error ("%s is no %s", nick, g_type_name (type));
+  return value->value;
+}
+
+static gboolean
+read_draw (SimclrDraw *d)
+{
+  guint order[4];
+
+  *d = (SimclrDraw){0};
+  if (scanf ("%u %u %u %u %d %d %lf %lf %lf %lf %u %u %u %u %d %d %lf %d %lf", &d->crop_x,
+          &d->crop_y, &d->crop_width, &d->crop_height, &d->flip, &d->jitter, &d->brightness,
+          &d->contrast, &d->saturation, &d->hue, &order[0], &order[1], &order[2], &order[3],
+          &d->grayscale, &d->blur, &d->sigma, &d->solarize, &d->solarize_threshold) != 19)
+    return FALSE;
+  for (guint i = 0; i < 4; i++)
+    d->order[i] = (guint8) order[i];
+  return TRUE;
+}
+
+static guint
+number (const gchar *text)
+{
+  return (guint) g_ascii_strtoull (text, NULL, 10);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const gsize pixel_bytes[] = {3, 3, 4, 4, 1};
+  g_autoptr (SimclrAugment) augment = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *pixels = NULL;
+  g_autofree guint8 *view = NULL;
+  SimclrFrame frame = {NULL};
+  SimclrDraw draw;
+  gsize bytes, view_bytes;
+  guint size;
+
+  if (argc != 7)
+    g_error ("usage: %s FILE WIDTH HEIGHT FORMAT SIZE INTERPOLATION", argv[0]);
+  if (!g_file_get_contents (argv[1], &pixels, &bytes, &error))
+    g_error ("%s", error->message);
+  frame.data = (const guint8 *) pixels;
+  frame.width = number (argv[2]);
+  frame.height = number (argv[3]);
+  frame.format = enum_value (SIMCLR_TYPE_PIXEL_FORMAT, argv[4]);
+  frame.stride = frame.width * pixel_bytes[frame.format];
+  g_assert_cmpuint (bytes, ==, frame.stride * frame.height);
+
+  size = number (argv[5]);
+  augment = g_object_new (SIMCLR_TYPE_AUGMENT, "size", size, "interpolation",
+      enum_value (SIMCLR_TYPE_INTERPOLATION, argv[6]), NULL);
+  view_bytes = (gsize) size * size * 3;
+  view = g_malloc (view_bytes);
+  while (read_draw (&draw)) {
+    if (!simclr_augment_apply (augment, &frame, &draw, view, (gsize) size * 3, &error))
+      g_error ("%s", error->message);
+    if (fwrite (view, view_bytes, 1, stdout) != 1)
+      return 1;
+  }
+  return 0;
+}
