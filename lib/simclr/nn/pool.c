@@ -16,7 +16,7 @@ typedef struct
   gsize positions;
 } Call;
 
-/* Takes what is larger, or not a number. */
+/* Takes what is larger, or not a number, which then stays. */
 SIMCLR_MULTIVERSION
 static void
 take_larger (const gfloat *restrict x, guint8 tap, gsize channels, gfloat *restrict y,
@@ -24,11 +24,11 @@ take_larger (const gfloat *restrict x, guint8 tap, gsize channels, gfloat *restr
 {
   if (!chosen) {
     for (gsize c = 0; c < channels; c++)
-      y[c] = x[c] <= y[c] ? y[c] : x[c];
+      y[c] = x[c] > y[c] || x[c] != x[c] ? x[c] : y[c];
     return;
   }
   for (gsize c = 0; c < channels; c++) {
-    gboolean larger = !(x[c] <= y[c]);
+    gboolean larger = x[c] > y[c] || x[c] != x[c];
 
     y[c] = larger ? x[c] : y[c];
     chosen[c] = larger ? tap : chosen[c];

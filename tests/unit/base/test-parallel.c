@@ -30,7 +30,7 @@ test_every_index_once (void)
     for (gsize count = 0; count < 60; count++) {
       for (gsize grain = 1; grain <= 16; grain *= 4) {
         g_autofree gint *visits = g_new0 (gint, count + 1);
-        Visit data = { visits, count, grain };
+        Visit data = {visits, count, grain};
 
         _simclr_parallel_for (team, count, grain, visit, &data);
         for (gsize i = 0; i < count; i++)
@@ -43,8 +43,8 @@ test_every_index_once (void)
 static void
 test_no_team_is_the_caller (void)
 {
-  gint visits[9] = { 0 };
-  Visit data = { visits, 9, 1 };
+  gint visits[9] = {0};
+  Visit data = {visits, 9, 1};
 
   g_assert_cmpuint (_simclr_parallel_get_threads (NULL), ==, 1);
   _simclr_parallel_for (NULL, 9, 1, visit, &data);

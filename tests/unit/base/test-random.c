@@ -59,7 +59,7 @@ test_moments (void)
 static void
 test_below_is_uniform (void)
 {
-  guint counts[7] = { 0 };
+  guint counts[7] = {0};
 
   for (guint64 i = 0; i < 70000; i++)
     counts[_simclr_random_below (3, 4, i, 7)]++;
