@@ -111,10 +111,10 @@ store (GstSimclrReplay *self, GstBuffer *buffer, gboolean is_copy)
 
   if (error) {
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-        ("The frame does not fit into the memory: %s.", error->message),
-        ("raise max-bytes (%" G_GUINT64_FORMAT ") or capacity (%" G_GUINT64_FORMAT
-         "), make the frames smaller before they come here, or choose policy=reservoir",
-            self->run.max_bytes, self->run.capacity));
+        ("Could not store a frame with max-bytes=%" G_GUINT64_FORMAT
+         " and capacity=%" G_GUINT64_FORMAT ": %s.",
+            self->run.max_bytes, self->run.capacity, error->message),
+        ("raise them, make the frames smaller before they come here, or choose policy=reservoir"));
   }
   return flow;
 }
