@@ -1,0 +1,374 @@
+/* simclrreplay's source pad: a task pushes samples at the trainer's rate.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsimclrreplayprivate.h"
+
+#include <gst/video/video.h>
+
+#define GST_CAT_DEFAULT gst_simclr_replay_debug
+
+GstStaticPadTemplate gst_simclr_replay_src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
+
+static GstStaticCaps original_time_caps = GST_STATIC_CAPS ("timestamp/x-running-time");
+
+typedef enum
+{
+  TURN_WAIT,   /* for frames, or for the end of the input */
+  TURN_LOCATE, /* ask where the sequence starts */
+  TURN_SAMPLE,
+  TURN_END,
+} Turn;
+
+static gboolean
+may_begin (GstSimclrReplay *self)
+{
+  if (self->input_ended)
+    return TRUE;
+  return self->run.policy != SIMCLR_REPLAY_POLICY_ALL && self->filled;
+}
+
+/* What to do next; lock held. */
+static Turn
+next_turn (GstSimclrReplay *self)
+{
+  guint64 length = simclr_replay_get_length (self->memory);
+
+  if (!may_begin (self))
+    return TURN_WAIT;
+  if (length == 0)
+    return self->input_ended ? TURN_END : TURN_WAIT;
+  if (!self->located)
+    return TURN_LOCATE;
+  if (self->run.num_samples > 0 && self->next_sample >= self->run.num_samples)
+    return TURN_END;
+  if (self->run.policy == SIMCLR_REPLAY_POLICY_ALL) {
+    gboolean done = self->run.epochs > 0 && self->next_sample / length >= self->run.epochs;
+
+    return done ? TURN_END : TURN_SAMPLE;
+  }
+  /* what came in before the end was worth min-fill samples at least */
+  if (self->input_ended && self->pushed >= MIN (self->run.min_fill, length))
+    return TURN_END;
+  return TURN_SAMPLE;
+}
+
+/* Asks downstream how far an earlier run came. */
+static guint64
+query_start (GstSimclrReplay *self)
+{
+  GstQuery *query =
+      gst_query_new_custom (GST_QUERY_CUSTOM, gst_structure_new_empty ("simclr-resume"));
+  guint64 pairs = 0;
+
+  if (gst_pad_peer_query (self->srcpad, query) &&
+      gst_structure_get_uint64 (gst_query_get_structure (query), "pairs", &pairs)) {
+    GST_INFO_OBJECT (self, "resuming at sample %" G_GUINT64_FORMAT, pairs);
+  }
+  gst_query_unref (query);
+  return pairs;
+}
+
+/* Stream-start, if any, is the first of the pending events; caps and segment come between it and the
+ * others. */
+static void
+push_stream_start (GstSimclrReplay *self, GQueue *events)
+{
+  GstEvent *event = g_queue_peek_head (events);
+
+  if (event && GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
+    gst_pad_push_event (self->srcpad, g_queue_pop_head (events));
+}
+
+static void
+push_events (GstSimclrReplay *self, GQueue *events)
+{
+  GstEvent *event;
+
+  while ((event = g_queue_pop_head (events)))
+    gst_pad_push_event (self->srcpad, event);
+}
+
+static void
+push_caps (GstSimclrReplay *self, GstCaps *caps)
+{
+  if (self->src_caps && (self->src_caps == caps || gst_caps_is_equal (self->src_caps, caps)))
+    return;
+  gst_caps_replace (&self->src_caps, caps);
+  gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
+}
+
+/* The output's own timeline begins now where a clock runs already, so that a live pipeline's sink
+ * need not drop what comes; it begins at 0 where none runs yet and after a flush. */
+static void
+push_segment (GstSimclrReplay *self, gboolean was_flushed)
+{
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.start = segment.time = segment.position = self->position;
+  if (!was_flushed && GST_STATE (self) == GST_STATE_PLAYING) {
+    GstClockTime now = gst_element_get_current_running_time (GST_ELEMENT (self));
+
+    if (GST_CLOCK_TIME_IS_VALID (now))
+      segment.base = now;
+  }
+  gst_pad_push_event (self->srcpad, gst_event_new_segment (&segment));
+}
+
+static GstClockTime
+frame_duration (GstBuffer *buffer, GstCaps *caps)
+{
+  gint numerator, denominator;
+
+  if (GST_BUFFER_DURATION_IS_VALID (buffer))
+    return GST_BUFFER_DURATION (buffer);
+  if (gst_structure_get_fraction (
+          gst_caps_get_structure (caps, 0), "framerate", &numerator, &denominator) &&
+      numerator > 0)
+    return gst_util_uint64_scale_int (GST_SECOND, denominator, numerator);
+  return GST_CLOCK_TIME_NONE;
+}
+
+/* A new buffer around the stored frame's memory, with a place on the output's timeline. */
+static GstBuffer *
+make_output (GstSimclrReplay *self, GstSample *frame, guint64 index)
+{
+  GstBuffer *stored = gst_sample_get_buffer (frame);
+  GstBuffer *buffer = gst_buffer_copy (stored);
+  GstClockTime duration = frame_duration (stored, gst_sample_get_caps (frame));
+  GstSegment *segment = gst_sample_get_segment (frame);
+
+  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (stored)) {
+    GstClockTime time =
+        gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (stored));
+
+    if (GST_CLOCK_TIME_IS_VALID (time)) {
+      g_autoptr (GstCaps) caps = gst_static_caps_get (&original_time_caps);
+
+      gst_buffer_add_reference_timestamp_meta (buffer, caps, time, GST_BUFFER_DURATION (stored));
+    }
+  }
+
+  GST_BUFFER_PTS (buffer) = self->position;
+  GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
+  GST_BUFFER_DURATION (buffer) = duration;
+  GST_BUFFER_OFFSET (buffer) = index;
+  GST_BUFFER_OFFSET_END (buffer) = index + 1;
+  GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
+  if (GST_CLOCK_TIME_IS_VALID (duration))
+    self->position += duration;
+  return buffer;
+}
+
+/* Sampling is over, for good or until something restarts it; lock held. */
+static void
+stop_sampling (GstSimclrReplay *self, GstFlowReturn flow)
+{
+  if (self->flow == GST_FLOW_OK)
+    self->flow = flow;
+  GST_INFO_OBJECT (self, "sampling stops: %s, %" G_GUINT64_FORMAT " samples pushed",
+      gst_flow_get_name (self->flow), self->pushed);
+  gst_pad_pause_task (self->srcpad);
+}
+
+static void
+finish (GstSimclrReplay *self, GQueue *events)
+{
+  push_stream_start (self, events);
+  if (self->src_caps)
+    push_events (self, events);
+  g_queue_clear_full (events, (GDestroyNotify) gst_event_unref);
+  gst_pad_push_event (self->srcpad, gst_event_new_eos ());
+  g_mutex_lock (&self->lock);
+  stop_sampling (self, GST_FLOW_EOS);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Something downstream does not take samples any more. */
+static void
+give_up (GstSimclrReplay *self, GstFlowReturn flow)
+{
+  gboolean is_error = flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS;
+  gboolean input_ended;
+
+  g_mutex_lock (&self->lock);
+  input_ended = self->input_ended;
+  g_mutex_unlock (&self->lock);
+
+  /* the input hears of it by its next frame; without one nobody but us can tell */
+  if (is_error && input_ended)
+    GST_ELEMENT_FLOW_ERROR (self, flow);
+  if (flow == GST_FLOW_EOS || (is_error && input_ended))
+    gst_pad_push_event (self->srcpad, gst_event_new_eos ());
+
+  g_mutex_lock (&self->lock);
+  stop_sampling (self, flow);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Waits for a turn other than TURN_WAIT. FALSE: sampling has to stop. For a sample or the end it
+ * hands out what goes with it. */
+static gboolean
+wait_for_turn (GstSimclrReplay *self, Turn *turn, GstSample **frame, GQueue *events,
+    gboolean *need_segment, gboolean *was_flushed, guint64 *index)
+{
+  g_mutex_lock (&self->lock);
+  while (self->flow == GST_FLOW_OK && (*turn = next_turn (self)) == TURN_WAIT)
+    g_cond_wait (&self->wake, &self->lock);
+
+  if (self->flow != GST_FLOW_OK) {
+    gst_pad_pause_task (self->srcpad);
+    g_mutex_unlock (&self->lock);
+    return FALSE;
+  }
+  if (*turn == TURN_SAMPLE) {
+    *index = self->next_sample;
+    *frame = gst_sample_ref (simclr_replay_sample (self->memory, *index, NULL));
+    *need_segment = self->need_segment;
+    *was_flushed = self->was_flushed;
+    self->next_sample++;
+    self->pushed++;
+    self->need_segment = self->was_flushed = FALSE;
+  }
+  if (*turn != TURN_LOCATE) {
+    *events = self->pending;
+    g_queue_init (&self->pending);
+  }
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
+static void
+gst_simclr_replay_loop (gpointer user_data)
+{
+  GstSimclrReplay *self = user_data;
+  g_autoptr (GstSample) frame = NULL;
+  GQueue events = G_QUEUE_INIT;
+  gboolean need_segment, was_flushed;
+  guint64 index;
+  GstFlowReturn flow;
+  Turn turn;
+
+  if (!wait_for_turn (self, &turn, &frame, &events, &need_segment, &was_flushed, &index))
+    return;
+
+  if (turn == TURN_LOCATE) {
+    guint64 start = query_start (self);
+
+    g_mutex_lock (&self->lock);
+    self->next_sample = start;
+    self->located = TRUE;
+    g_mutex_unlock (&self->lock);
+    return;
+  }
+  if (turn == TURN_END) {
+    finish (self, &events);
+    return;
+  }
+
+  push_stream_start (self, &events);
+  push_caps (self, gst_sample_get_caps (frame));
+  if (need_segment)
+    push_segment (self, was_flushed);
+  push_events (self, &events);
+  flow = gst_pad_push (self->srcpad, make_output (self, frame, index));
+  if (flow != GST_FLOW_OK)
+    give_up (self, flow);
+}
+
+void
+gst_simclr_replay_set_flow (GstSimclrReplay *self, GstFlowReturn flow)
+{
+  self->flow = flow;
+  g_cond_signal (&self->wake);
+}
+
+void
+gst_simclr_replay_restart (GstSimclrReplay *self)
+{
+  gst_simclr_replay_set_flow (self, GST_FLOW_OK);
+  if (gst_pad_is_active (self->srcpad))
+    gst_pad_start_task (self->srcpad, gst_simclr_replay_loop, self, NULL);
+}
+
+static gboolean
+gst_simclr_replay_src_event (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  GstSimclrReplay *self = GST_SIMCLR_REPLAY (parent);
+
+  switch (GST_EVENT_TYPE (event)) {
+  case GST_EVENT_QOS:
+    /* the camera need not slow down for the trainer, and would not know this timeline */
+    gst_event_unref (event);
+    return TRUE;
+  case GST_EVENT_RECONFIGURE:
+    g_mutex_lock (&self->lock);
+    if (self->flow == GST_FLOW_NOT_LINKED)
+      gst_simclr_replay_restart (self);
+    g_mutex_unlock (&self->lock);
+    break;
+  default:
+    break;
+  }
+  return gst_pad_event_default (pad, parent, event);
+}
+
+/* Samples are made when asked for: the input's latency stays, and there is no most. */
+static gboolean
+answer_latency (GstSimclrReplay *self, GstQuery *query)
+{
+  gboolean live;
+  GstClockTime min_latency;
+
+  if (!gst_pad_peer_query (self->sinkpad, query))
+    return FALSE;
+  gst_query_parse_latency (query, &live, &min_latency, NULL);
+  gst_query_set_latency (query, live, min_latency, GST_CLOCK_TIME_NONE);
+  return TRUE;
+}
+
+static gboolean
+gst_simclr_replay_src_query (GstPad *pad, GstObject *parent, GstQuery *query)
+{
+  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY)
+    return answer_latency (GST_SIMCLR_REPLAY (parent), query);
+  return gst_pad_query_default (pad, parent, query);
+}
+
+static gboolean
+gst_simclr_replay_src_activate_mode (
+    GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
+{
+  GstSimclrReplay *self = GST_SIMCLR_REPLAY (parent);
+
+  if (mode != GST_PAD_MODE_PUSH)
+    return FALSE;
+
+  g_mutex_lock (&self->lock);
+  if (active) {
+    gst_simclr_replay_set_flow (self, GST_FLOW_OK);
+    g_mutex_unlock (&self->lock);
+    return gst_pad_start_task (pad, gst_simclr_replay_loop, self, NULL);
+  }
+  gst_simclr_replay_set_flow (self, GST_FLOW_FLUSHING);
+  g_mutex_unlock (&self->lock);
+  return gst_pad_stop_task (pad);
+}
+
+void
+gst_simclr_replay_reset_src (GstSimclrReplay *self)
+{
+  gst_clear_caps (&self->src_caps);
+  self->position = 0;
+}
+
+void
+gst_simclr_replay_init_src (GstSimclrReplay *self)
+{
+  self->srcpad = gst_pad_new_from_static_template (&gst_simclr_replay_src_template, "src");
+  gst_pad_set_event_function (self->srcpad, gst_simclr_replay_src_event);
+  gst_pad_set_query_function (self->srcpad, gst_simclr_replay_src_query);
+  gst_pad_set_activatemode_function (self->srcpad, gst_simclr_replay_src_activate_mode);
+  GST_PAD_SET_PROXY_CAPS (self->srcpad);
+  gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
+}
