@@ -242,7 +242,7 @@ simclr_augment_new (void)
  * @view: number of the view in the pair: 0 or 1 (up to 65535 where more views are wanted)
  * @width: width of the frame, pixels, at least 1
  * @height: height of the frame, pixels, at least 1
- * @draw: (out caller-allocated): what was drawn
+ * @draw: (out caller-allocates): what was drawn
  *
  * Draws everything that is random in one view.
  */

@@ -204,11 +204,11 @@ project (SimclrEncoder *self, const gfloat *h, guint n, gfloat *z, GError **erro
 /**
  * simclr_encoder_encode: (skip)
  * @self: an encoder
- * @pictures: (n_pictures, size, size, 3) floats, size being the input size, as
+ * @pictures: floats of shape (n_pictures, size, size, 3), size being the input size, as
  *   simclr_evaluation_view() makes them
  * @n_pictures: how many, at least 1
  * @output: representation, or projection scaled to unit length
- * @embeddings: (out caller-allocates): (n_pictures, embedding size) floats
+ * @embeddings: (out caller-allocates): shaped (n_pictures, embedding size) floats
  * @error: return location for an error
  *
  * Embeds pictures with the running statistics.
@@ -437,7 +437,7 @@ plan_training (SimclrEncoder *self, guint n_views, GError **error)
 /**
  * simclr_encoder_forward: (skip)
  * @self: an encoder
- * @views: (n_views, size, size, 3) floats
+ * @views: floats of shape (n_views, size, size, 3)
  * @n_views: how many, two for each pair: rows a0 b0 a1 b1 ...
  * @error: return location for an error
  *
