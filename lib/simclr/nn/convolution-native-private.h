@@ -1,0 +1,20 @@
+/* The two ways in which this library convolves itself; the openblas provider picks.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <simclr/nn/convolution-private.h>
+#include <math.h>
+
+/* Any shape, by matrix products over blocks of unfolded input. */
+SimclrConvolution *_simclr_convolution_unfold_new (const SimclrConvolutionShape *shape,
+    SimclrConvolutionUse use, SimclrParallel *parallel, GError **error);
+
+/* 3x3 at stride 1 and padding 1. */
+SimclrConvolution *_simclr_convolution_winograd_new (const SimclrConvolutionShape *shape,
+    SimclrConvolutionUse use, SimclrParallel *parallel, GError **error);
+
+/* Whether Winograd's algorithm is the faster one for a shape. */
+gboolean _simclr_winograd_pays (const SimclrConvolutionShape *shape);
+
+/* sum += part */
+void _simclr_add_floats (gfloat *sum, const gfloat *part, gsize floats);

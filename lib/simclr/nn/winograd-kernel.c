@@ -1,0 +1,267 @@
+/* The transforms of Winograd's F(4x4, 3x3), sixteen channels at a time.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/nn/winograd-private.h>
+
+#include <simclr/base/multiversion-private.h>
+#include <string.h>
+
+typedef gfloat Vector __attribute__ ((vector_size (64), aligned (4), may_alias));
+typedef gint32 Mask __attribute__ ((vector_size (64)));
+#define LANES 16
+#define INLINE static inline __attribute__ ((always_inline))
+
+/* Whole vectors where there are 16 channels left, else what is left. */
+INLINE Vector
+load (const gfloat *from, gsize lanes)
+{
+  Vector value = {0};
+
+  if (lanes >= LANES)
+    return *(const Vector *) from;
+  memcpy (&value, from, lanes * sizeof (gfloat));
+  return value;
+}
+
+INLINE void
+store (gfloat *to, Vector value, gsize lanes)
+{
+  if (lanes >= LANES)
+    *(Vector *) to = value;
+  else
+    memcpy (to, &value, lanes * sizeof (gfloat));
+}
+
+/* B' d */
+INLINE void
+input_line (Vector d0, Vector d1, Vector d2, Vector d3, Vector d4, Vector d5, Vector *t, gsize step)
+{
+  const Vector even = d4 - 4 * d2, odd = d3 - 4 * d1;
+  const Vector even_half = d4 - d2, odd_half = 2 * (d3 - d1);
+
+  t[0] = 4 * d0 - 5 * d2 + d4;
+  t[step] = even + odd;
+  t[2 * step] = even - odd;
+  t[3 * step] = even_half + odd_half;
+  t[4 * step] = even_half - odd_half;
+  t[5 * step] = 4 * d1 - 5 * d3 + d5;
+}
+
+INLINE void
+input_vector (const gfloat *const from[36], gsize c, gsize lanes, gfloat *to, gsize stride)
+{
+  Vector t[36], v[36];
+
+  for (gsize j = 0; j < 6; j++)
+    input_line (load (from[j] + c, lanes), load (from[6 + j] + c, lanes),
+        load (from[12 + j] + c, lanes), load (from[18 + j] + c, lanes),
+        load (from[24 + j] + c, lanes), load (from[30 + j] + c, lanes), t + j, 6);
+  for (gsize i = 0; i < 6; i++)
+    input_line (t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4], t[6 * i + 5],
+        v + 6 * i, 1);
+  for (gsize i = 0; i < 36; i++)
+    store (to + i * stride + c, v[i], lanes);
+}
+
+SIMCLR_MULTIVERSION
+void
+_simclr_winograd_input (const gfloat *const from[36], gsize channels, gfloat *to, gsize stride)
+{
+  gsize c = 0;
+
+  for (; c + LANES <= channels; c += LANES)
+    input_vector (from, c, LANES, to, stride);
+  if (c < channels)
+    input_vector (from, c, channels - c, to, stride);
+}
+
+/* A' m */
+INLINE void
+output_line (
+    Vector m0, Vector m1, Vector m2, Vector m3, Vector m4, Vector m5, Vector *t, gsize step)
+{
+  const Vector sum = m1 + m2, difference = m1 - m2, far_sum = m3 + m4, far_difference = m3 - m4;
+
+  t[0] = m0 + sum + far_sum;
+  t[step] = difference + 2 * far_difference;
+  t[2 * step] = sum + 4 * far_sum;
+  t[3 * step] = difference + 8 * far_difference + m5;
+}
+
+INLINE void
+output_vector (const gfloat *m, gsize stride, gsize c, gsize lanes, gfloat *const to[16],
+    const gfloat *const residual[16], const gfloat *bias, gboolean relu)
+{
+  Vector t[24], y[16];
+  const Vector zero = {0};
+
+  for (gsize j = 0; j < 6; j++)
+    output_line (load (m + j * stride + c, lanes), load (m + (6 + j) * stride + c, lanes),
+        load (m + (12 + j) * stride + c, lanes), load (m + (18 + j) * stride + c, lanes),
+        load (m + (24 + j) * stride + c, lanes), load (m + (30 + j) * stride + c, lanes), t + j, 6);
+  for (gsize i = 0; i < 4; i++)
+    output_line (t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4], t[6 * i + 5],
+        y + 4 * i, 1);
+  for (gsize i = 0; i < 16; i++) {
+    Vector value = y[i];
+
+    if (!to[i])
+      continue;
+    if (bias)
+      value += load (bias + c, lanes);
+    if (residual)
+      value += load (residual[i] + c, lanes);
+    if (relu)
+      value = (Vector) ((Mask) value & ~(value < zero)); /* a NaN stays one */
+    store (to[i] + c, value, lanes);
+  }
+}
+
+SIMCLR_MULTIVERSION
+void
+_simclr_winograd_output (const gfloat *m, gsize stride, gsize channels, gfloat *const to[16],
+    const gfloat *const residual[16], const gfloat *bias, gboolean relu)
+{
+  gsize c = 0;
+
+  for (; c + LANES <= channels; c += LANES)
+    output_vector (m, stride, c, LANES, to, residual, bias, relu);
+  if (c < channels)
+    output_vector (m, stride, c, channels - c, to, residual, bias, relu);
+}
+
+/* A dy */
+INLINE void
+output_gradient_line (Vector y0, Vector y1, Vector y2, Vector y3, Vector *t, gsize step)
+{
+  const Vector even = y0 + y2, odd = y1 + y3;
+  const Vector far_even = y0 + 4 * y2, far_odd = 2 * y1 + 8 * y3;
+
+  t[0] = y0;
+  t[step] = even + odd;
+  t[2 * step] = even - odd;
+  t[3 * step] = far_even + far_odd;
+  t[4 * step] = far_even - far_odd;
+  t[5 * step] = y3;
+}
+
+INLINE Vector
+load_or_zero (const gfloat *from, gsize c, gsize lanes)
+{
+  return from ? load (from + c, lanes) : (Vector){0};
+}
+
+INLINE void
+output_gradient_vector (
+    const gfloat *const from[16], gsize c, gsize lanes, gfloat *to, gsize stride)
+{
+  Vector t[24], v[36];
+
+  for (gsize j = 0; j < 4; j++)
+    output_gradient_line (load_or_zero (from[j], c, lanes), load_or_zero (from[4 + j], c, lanes),
+        load_or_zero (from[8 + j], c, lanes), load_or_zero (from[12 + j], c, lanes), t + j, 4);
+  for (gsize i = 0; i < 6; i++)
+    output_gradient_line (t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v + 6 * i, 1);
+  for (gsize i = 0; i < 36; i++)
+    store (to + i * stride + c, v[i], lanes);
+}
+
+SIMCLR_MULTIVERSION
+void
+_simclr_winograd_output_gradient (
+    const gfloat *const from[16], gsize channels, gfloat *to, gsize stride)
+{
+  gsize c = 0;
+
+  for (; c + LANES <= channels; c += LANES)
+    output_gradient_vector (from, c, LANES, to, stride);
+  if (c < channels)
+    output_gradient_vector (from, c, channels - c, to, stride);
+}
+
+/* G w */
+INLINE void
+weights_line (Vector w0, Vector w1, Vector w2, Vector *t, gsize step)
+{
+  const Vector near = (w0 + w2) * (1.0f / 6), middle = w1 * (1.0f / 6);
+  const Vector far = w0 * (1.0f / 24) + w2 * (1.0f / 6), far_middle = w1 * (1.0f / 12);
+
+  t[0] = w0 * 0.25f;
+  t[step] = -(near + middle);
+  t[2 * step] = middle - near;
+  t[3 * step] = far + far_middle;
+  t[4 * step] = far - far_middle;
+  t[5 * step] = w2;
+}
+
+INLINE void
+weights_vector (const gfloat *w, gsize tap_stride, gsize c, gsize lanes, gboolean rotated,
+    gfloat *to, gsize stride)
+{
+  Vector g[9], t[18], u[36];
+
+  for (gsize tap = 0; tap < 9; tap++)
+    g[rotated ? 8 - tap : tap] = load (w + tap * tap_stride + c, lanes);
+  for (gsize j = 0; j < 3; j++)
+    weights_line (g[j], g[3 + j], g[6 + j], t + j, 3);
+  for (gsize i = 0; i < 6; i++)
+    weights_line (t[3 * i], t[3 * i + 1], t[3 * i + 2], u + 6 * i, 1);
+  for (gsize i = 0; i < 36; i++)
+    store (to + i * stride + c, u[i], lanes);
+}
+
+SIMCLR_MULTIVERSION
+void
+_simclr_winograd_weights (
+    const gfloat *w, gsize tap_stride, gsize channels, gboolean rotated, gfloat *to, gsize stride)
+{
+  gsize c = 0;
+
+  for (; c + LANES <= channels; c += LANES)
+    weights_vector (w, tap_stride, c, LANES, rotated, to, stride);
+  if (c < channels)
+    weights_vector (w, tap_stride, c, channels - c, rotated, to, stride);
+}
+
+/* G' du */
+INLINE void
+weights_gradient_line (
+    Vector u0, Vector u1, Vector u2, Vector u3, Vector u4, Vector u5, Vector *t, gsize step)
+{
+  const Vector sum = (u1 + u2) * (1.0f / 6), difference = (u2 - u1) * (1.0f / 6);
+  const Vector far_sum = u3 + u4, far_difference = (u3 - u4) * (1.0f / 12);
+
+  t[0] = u0 * 0.25f - sum + far_sum * (1.0f / 24);
+  t[step] = difference + far_difference;
+  t[2 * step] = far_sum * (1.0f / 6) - sum + u5;
+}
+
+INLINE void
+weights_gradient_vector (
+    const gfloat *du, gsize stride, gsize c, gsize lanes, gfloat *dw, gsize tap_stride)
+{
+  Vector t[18], g[9];
+
+  for (gsize j = 0; j < 6; j++)
+    weights_gradient_line (load (du + j * stride + c, lanes),
+        load (du + (6 + j) * stride + c, lanes), load (du + (12 + j) * stride + c, lanes),
+        load (du + (18 + j) * stride + c, lanes), load (du + (24 + j) * stride + c, lanes),
+        load (du + (30 + j) * stride + c, lanes), t + j, 6);
+  for (gsize i = 0; i < 3; i++)
+    weights_gradient_line (t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4],
+        t[6 * i + 5], g + 3 * i, 1);
+  for (gsize tap = 0; tap < 9; tap++)
+    store (dw + tap * tap_stride + c, g[tap], lanes);
+}
+
+SIMCLR_MULTIVERSION
+void
+_simclr_winograd_weights_gradient (
+    const gfloat *du, gsize stride, gsize channels, gfloat *dw, gsize tap_stride)
+{
+  gsize c = 0;
+
+  for (; c + LANES <= channels; c += LANES)
+    weights_gradient_vector (du, stride, c, LANES, dw, tap_stride);
+  if (c < channels)
+    weights_gradient_vector (du, stride, c, channels - c, dw, tap_stride);
+}
