@@ -737,7 +737,9 @@ do_something (GstElement *pipeline, GRand *random)
     gst_element_get_state (pipeline, NULL, NULL, g_rand_int_range (random, 0, 20) * GST_MSECOND);
     break;
   default:
-    gst_element_send_event (pipeline, gst_event_new_eos ());
+    /* below PAUSED GstBaseSrc leaks it */
+    if (GST_STATE (pipeline) >= GST_STATE_PAUSED)
+      gst_element_send_event (pipeline, gst_event_new_eos ());
     break;
   }
 }
