@@ -99,6 +99,7 @@ store (GstSimclrReplay *self, GstBuffer *buffer, gboolean is_copy)
     gst_sample_unref (frame);
   } else if (!simclr_replay_add (self->memory, frame, bytes, &error)) {
     flow = GST_FLOW_ERROR;
+    gst_simclr_replay_set_flow (self, flow);
   } else {
     self->copied += is_copy ? 1 : 0;
     if (!self->filled && (simclr_replay_get_length (self->memory) >= self->run.min_fill ||
@@ -246,6 +247,11 @@ end_of_input (GstSimclrReplay *self, GstEvent *event)
   flow = self->flow;
   GST_INFO_OBJECT (self, "input ended: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " frames held",
       simclr_replay_get_length (self->memory), simclr_replay_get_seen (self->memory));
+  if (self->run.policy != SIMCLR_REPLAY_POLICY_ALL && self->pushed < self->run.min_fill)
+    GST_WARNING_OBJECT (self,
+        "input ended when %" G_GUINT64_FORMAT " samples had been pushed, and sampling ends with "
+                                              "it; policy=all trains on a file or folder",
+        self->pushed);
   g_cond_signal (&self->wake);
   g_mutex_unlock (&self->lock);
 

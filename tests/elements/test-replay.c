@@ -435,6 +435,100 @@ test_new_stream_after_the_end (void)
   gst_harness_teardown (harness);
 }
 
+static void
+test_events_are_in_order (void)
+{
+  GstHarness *harness = harness_new ("policy=all");
+  const GstEventType expected[] = {
+      GST_EVENT_STREAM_START, GST_EVENT_CAPS, GST_EVENT_SEGMENT, GST_EVENT_TAG, GST_EVENT_EOS};
+
+  for (guint i = 0; i < 3; i++) {
+    GstTagList *tags = gst_tag_list_new (GST_TAG_TITLE, i == 2 ? "last" : "first", NULL);
+
+    g_assert_true (gst_harness_push_event (harness, gst_event_new_tag (tags)));
+  }
+  push_frames (harness, 0, 1);
+  g_assert_true (gst_harness_push_event (harness, gst_event_new_gap (GST_SECOND, GST_SECOND)));
+  g_assert_true (gst_harness_push_event (harness, gst_event_new_eos ()));
+  for (guint i = 0; i < G_N_ELEMENTS (expected); i++) {
+    GstEvent *event = gst_harness_pull_event (harness);
+
+    g_assert_nonnull (event);
+    g_assert_cmpstr (GST_EVENT_TYPE_NAME (event), ==, gst_event_type_get_name (expected[i]));
+    if (expected[i] == GST_EVENT_TAG) {
+      g_autofree gchar *title = NULL;
+      GstTagList *tags;
+
+      gst_event_parse_tag (event, &tags);
+      g_assert_true (gst_tag_list_get_string (tags, GST_TAG_TITLE, &title));
+      g_assert_cmpstr (title, ==, "last");
+    }
+    gst_event_unref (event);
+  }
+  gst_harness_teardown (harness);
+}
+
+static void
+test_upstream_sees_seeks_but_no_qos (void)
+{
+  GstHarness *harness = harness_new ("policy=fifo min-fill=1");
+  GstEvent *event;
+  gboolean seen = FALSE;
+
+  push_frames (harness, 0, 1);
+  pull_number (harness);
+  g_assert_true (gst_harness_push_upstream_event (
+      harness, gst_event_new_qos (GST_QOS_TYPE_UNDERFLOW, 0.5, GST_SECOND, 0)));
+  g_assert_true (gst_harness_push_upstream_event (
+      harness, gst_event_new_seek (1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 0,
+                   GST_SEEK_TYPE_NONE, 0)));
+  while ((event = gst_harness_try_pull_upstream_event (harness))) {
+    g_assert_cmpint (GST_EVENT_TYPE (event), !=, GST_EVENT_QOS);
+    seen = seen || GST_EVENT_TYPE (event) == GST_EVENT_SEEK;
+    gst_event_unref (event);
+  }
+  g_assert_true (seen);
+  gst_harness_teardown (harness);
+}
+
+static void
+test_latency_has_no_most (void)
+{
+  GstHarness *harness = harness_new ("");
+  GstQuery *query = gst_query_new_latency ();
+  GstClockTime min_latency, max_latency;
+  gboolean live;
+
+  gst_harness_set_upstream_latency (harness, 40 * GST_MSECOND);
+  g_assert_true (gst_pad_peer_query (harness->sinkpad, query));
+  gst_query_parse_latency (query, &live, &min_latency, &max_latency);
+  g_assert_true (live);
+  g_assert_cmpuint (min_latency, ==, 40 * GST_MSECOND);
+  g_assert_cmpuint (max_latency, ==, GST_CLOCK_TIME_NONE);
+  gst_query_unref (query);
+  gst_harness_teardown (harness);
+}
+
+static void
+test_allocation_offers_an_unbounded_pool (void)
+{
+  GstHarness *harness = harness_new ("");
+  g_autoptr (GstCaps) caps = gst_caps_from_string (CAPS);
+  GstQuery *query = gst_query_new_allocation (caps, TRUE);
+  GstBufferPool *pool;
+  guint size, min_buffers, max_buffers;
+
+  g_assert_true (gst_pad_peer_query (harness->srcpad, query));
+  g_assert_cmpuint (gst_query_get_n_allocation_pools (query), ==, 1);
+  gst_query_parse_nth_allocation_pool (query, 0, &pool, &size, &min_buffers, &max_buffers);
+  g_assert_nonnull (pool);
+  g_assert_cmpuint (size, ==, FRAME_BYTES);
+  g_assert_cmpuint (max_buffers, ==, 0);
+  gst_object_unref (pool);
+  gst_query_unref (query);
+  gst_harness_teardown (harness);
+}
+
 static GstPadProbeReturn
 return_eos (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 {
@@ -737,7 +831,9 @@ do_something (GstElement *pipeline, GRand *random)
     gst_element_get_state (pipeline, NULL, NULL, g_rand_int_range (random, 0, 20) * GST_MSECOND);
     break;
   default:
-    gst_element_send_event (pipeline, gst_event_new_eos ());
+    /* below PAUSED GstBaseSrc leaks it */
+    if (GST_STATE (pipeline) >= GST_STATE_PAUSED)
+      gst_element_send_event (pipeline, gst_event_new_eos ());
     break;
   }
 }
@@ -785,6 +881,11 @@ main (int argc, char **argv)
   g_test_add_func ("/replay/caps-stay-with-their-frames", test_caps_stay_with_their_frames);
   g_test_add_func ("/replay/flush-keeps-the-memory", test_flush_keeps_the_memory);
   g_test_add_func ("/replay/new-stream-after-the-end", test_new_stream_after_the_end);
+  g_test_add_func ("/replay/events-are-in-order", test_events_are_in_order);
+  g_test_add_func ("/replay/upstream-sees-seeks-but-no-qos", test_upstream_sees_seeks_but_no_qos);
+  g_test_add_func ("/replay/latency-has-no-most", test_latency_has_no_most);
+  g_test_add_func (
+      "/replay/allocation-offers-an-unbounded-pool", test_allocation_offers_an_unbounded_pool);
   g_test_add_func ("/replay/downstream-ends-a-run", test_downstream_ends_a_run);
   g_test_add_func ("/replay/bounded-pool-is-not-starved", test_bounded_pool_is_not_starved);
   g_test_add_func (

@@ -137,6 +137,27 @@ test_reservoir_in_bytes_ignores_size_and_age (void)
   g_assert_cmpuint (small + large, >, 47 * 1000);
 }
 
+/* When frames become smaller the memory must not fill up with them beyond their share. */
+static void
+test_reservoir_in_bytes_over_a_change_of_size (void)
+{
+  guint large = 0, small = 0;
+
+  for (guint64 seed = 0; seed < 2000; seed++) {
+    SimclrReplay *replay =
+        simclr_replay_new (SIMCLR_REPLAY_POLICY_RESERVOIR, 0, 1000, seed, item_free);
+
+    for (guint i = 0; i < 200; i++)
+      g_assert_true (add (replay, i, 100, NULL));
+    for (guint i = 200; i < 300; i++)
+      g_assert_true (add (replay, i, 1, NULL));
+    for (guint i = 0; i < 300; i++)
+      *(i < 200 ? &large : &small) += held[i] ? 1 : 0;
+    g_object_unref (replay);
+  }
+  g_assert_cmpfloat (fabs (small / (large / 2.0) - 1), <, 0.1);
+}
+
 static void
 test_fifo_keeps_the_newest (void)
 {
@@ -431,6 +452,8 @@ main (int argc, char **argv)
   g_test_add_func ("/replay/reservoir-keeps-no-runs", test_reservoir_keeps_no_runs);
   g_test_add_func ("/replay/reservoir-in-bytes-ignores-size-and-age",
       test_reservoir_in_bytes_ignores_size_and_age);
+  g_test_add_func ("/replay/reservoir-in-bytes-over-a-change-of-size",
+      test_reservoir_in_bytes_over_a_change_of_size);
   g_test_add_func ("/replay/fifo-keeps-the-newest", test_fifo_keeps_the_newest);
   g_test_add_func ("/replay/fifo-in-bytes", test_fifo_in_bytes);
   g_test_add_func ("/replay/admission-is-known-before", test_admission_is_known_before);
