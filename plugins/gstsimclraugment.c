@@ -31,9 +31,9 @@
  * latency. It needs frames in the order filmed, so it has no effect behind an element that shuffles
  * them and marks that as DISCONT.
  *
- * ## The meta SimclrDraw
+ * ## The meta SimclrPair
  *
- * Each output buffer has a #GstCustomMeta named `SimclrDraw` that tells how it was made:
+ * Each output buffer has a #GstCustomMeta named `SimclrPair` that tells how it was made:
  *
  * * `seed`, `pair` (guint64), `size` (guint), `interpolation` (string), `frame-width`,
  *   `frame-height` (guint): about the pair;
@@ -59,7 +59,7 @@
 
 #include <simclr/simclr.h>
 
-#include "gstsimclrdrawmeta.h"
+#include "gstsimclrpairmeta.h"
 #include "gstsimclrframehistory.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_simclr_augment_debug);
@@ -209,7 +209,7 @@ gst_simclr_augment_transform_meta (
   GType api = meta->info->api;
   gboolean of_another_pair =
       gst_meta_info_is_custom (meta->info) &&
-      gst_custom_meta_has_name ((GstCustomMeta *) meta, GST_SIMCLR_DRAW_META_NAME);
+      gst_custom_meta_has_name ((GstCustomMeta *) meta, GST_SIMCLR_PAIR_META_NAME);
 
   if (of_another_pair ||
       gst_meta_api_type_has_tag (api, g_quark_from_static_string (GST_META_TAG_VIDEO_SIZE_STR)) ||
@@ -339,7 +339,7 @@ describe_frame (const GstVideoFrame *frame, SimclrFrame *description)
 /* Draws and makes one view of a frame. */
 static gboolean
 make_view (GstSimclrAugment *self, const GstVideoFrame *in, guint number, GstVideoFrame *out,
-    GstSimclrDrawnView *view)
+    GstSimclrPairView *view)
 {
   gsize stride = (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (out, 0);
   guint8 *pixels = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
@@ -376,7 +376,7 @@ choose_partner (GstSimclrAugment *self, GstClockTime running_time, GstClockTime 
 
 static gboolean
 make_second_view (GstSimclrAugment *self, GstVideoFrame *in, const GstSimclrPastFrame *partner,
-    GstVideoFrame *out, GstSimclrDrawnView *view)
+    GstVideoFrame *out, GstSimclrPairView *view)
 {
   GstVideoFrame past;
   gboolean made;
@@ -405,7 +405,7 @@ gst_simclr_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, G
   GstClockTime running_time =
       gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (in->buffer));
   const GstSimclrPastFrame *partner;
-  GstSimclrDrawnPair pair = {
+  GstSimclrPair pair = {
       .size = self->size,
       .frame_width = (guint) GST_VIDEO_FRAME_WIDTH (in),
       .frame_height = (guint) GST_VIDEO_FRAME_HEIGHT (in),
@@ -422,7 +422,7 @@ gst_simclr_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, G
       !make_second_view (self, in, partner, out, &pair.views[1]))
     return GST_FLOW_ERROR;
   pair.interpolation = self->interpolation;
-  gst_simclr_draw_meta_add (out->buffer, &pair);
+  gst_simclr_pair_meta_add (out->buffer, &pair);
   self->pairs++;
 
   if (window > 0 && GST_CLOCK_TIME_IS_VALID (running_time) &&
@@ -506,7 +506,7 @@ gst_simclr_augment_class_init (GstSimclrAugmentClass *klass)
 
   GST_DEBUG_CATEGORY_INIT (
       gst_simclr_augment_debug, "simclraugment", 0, "SimCLR augmentation: frames to pairs");
-  gst_simclr_draw_meta_register ();
+  gst_simclr_pair_meta_register ();
 
   object_class->set_property = gst_simclr_augment_set_property;
   object_class->get_property = gst_simclr_augment_get_property;

@@ -364,8 +364,11 @@ simclr_augment_apply (SimclrAugment *self, const SimclrFrame *frame, const Simcl
       _simclr_colour_solarize (planes[c], n, (gfloat) draw->solarize_threshold);
   for (guint c = distinct; c < 3; c++)
     planes[c] = planes[0];
-  for (gsize y = 0; y < size; y++)
-    _simclr_planes_to_bytes (
-        planes[0] + y * size, planes[1] + y * size, planes[2] + y * size, size, view + y * stride);
+  if (stride == 3 * (gsize) size)
+    _simclr_planes_to_bytes (planes[0], planes[1], planes[2], n, view);
+  else
+    for (gsize y = 0; y < size; y++)
+      _simclr_planes_to_bytes (planes[0] + y * size, planes[1] + y * size, planes[2] + y * size,
+          size, view + y * stride);
   return TRUE;
 }

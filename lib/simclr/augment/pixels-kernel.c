@@ -7,11 +7,28 @@
 
 #define CHUNK 256
 
+/* What is a rounding error outside [0, 1] still rounds to 0 or 255. */
 SIMCLR_INLINE void
 round_to_bytes (const gfloat *restrict in, gsize n, guint8 *restrict out)
 {
   for (gsize i = 0; i < n; i++)
-    out[i] = (guint8) (gint) (_simclr_clamp_unit (in[i]) * 255.0f + 0.5f);
+    out[i] = (guint8) (gint) (in[i] * 255.0f + 0.5f);
+}
+
+SIMCLR_INLINE void
+pack_bytes (const gfloat *restrict red, const gfloat *restrict green, const gfloat *restrict blue,
+    gsize n, guint8 *restrict bytes)
+{
+  guint8 r[CHUNK], g[CHUNK], b[CHUNK];
+
+  round_to_bytes (red, n, r);
+  round_to_bytes (green, n, g);
+  round_to_bytes (blue, n, b);
+  for (gsize i = 0; i < n; i++) {
+    bytes[3 * i] = r[i];
+    bytes[3 * i + 1] = g[i];
+    bytes[3 * i + 2] = b[i];
+  }
 }
 
 SIMCLR_MULTIVERSION
@@ -19,21 +36,12 @@ void
 _simclr_planes_to_bytes (const gfloat *restrict red, const gfloat *restrict green,
     const gfloat *restrict blue, gsize n, guint8 *restrict bytes)
 {
-  guint8 r[CHUNK], g[CHUNK], b[CHUNK];
+  gsize i = 0;
 
-  for (gsize i = 0; i < n; i += CHUNK) {
-    gsize count = MIN (CHUNK, n - i);
-    guint8 *restrict out = bytes + 3 * i;
-
-    round_to_bytes (red + i, count, r);
-    round_to_bytes (green + i, count, g);
-    round_to_bytes (blue + i, count, b);
-    for (gsize k = 0; k < count; k++) {
-      out[3 * k] = r[k];
-      out[3 * k + 1] = g[k];
-      out[3 * k + 2] = b[k];
-    }
-  }
+  for (; i + CHUNK <= n; i += CHUNK)
+    pack_bytes (red + i, green + i, blue + i, CHUNK, bytes + 3 * i);
+  if (i < n)
+    pack_bytes (red + i, green + i, blue + i, n - i, bytes + 3 * i);
 }
 
 SIMCLR_MULTIVERSION

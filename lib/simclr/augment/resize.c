@@ -44,8 +44,7 @@ cubic (gfloat x)
 }
 
 /* weights[k] = filter (|first + k * step|), the argument in units of the filter. */
-SIMCLR_MULTIVERSION
-static void
+SIMCLR_INLINE void
 sample_filter (gfloat *restrict weights, guint count, gfloat first, gfloat step, gboolean bilinear)
 {
   if (bilinear)
@@ -61,6 +60,7 @@ sample_filter (gfloat *restrict weights, guint count, gfloat first, gfloat step,
 
 /* The same positions, bounds and weights as Pillow's precompute_coeffs() and torch's antialiased
  * interpolate(). */
+SIMCLR_MULTIVERSION
 void
 _simclr_resize_axis_fill (SimclrResizeAxis *axis, guint length, guint size,
     SimclrInterpolation interpolation, gboolean mirrored, gfloat gain)

@@ -8,7 +8,8 @@
 
 G_BEGIN_DECLS
 
-#define GST_SIMCLR_DRAW_META_NAME "SimclrDraw"
+/* Not "SimclrDraw": GStreamer registers a type of the name, and that is the library's. */
+#define GST_SIMCLR_PAIR_META_NAME "SimclrPair"
 
 /* Where one view came from, and what was drawn for it. */
 typedef struct
@@ -16,7 +17,7 @@ typedef struct
   SimclrDraw draw;
   GstClockTime pts;          /* of the frame, or GST_CLOCK_TIME_NONE */
   GstClockTime running_time; /* of the frame, or GST_CLOCK_TIME_NONE */
-} GstSimclrDrawnView;
+} GstSimclrPairView;
 
 /* The pair's common facts. */
 typedef struct
@@ -24,13 +25,13 @@ typedef struct
   guint size;
   const gchar *interpolation; /* nick, static */
   guint frame_width, frame_height;
-  GstSimclrDrawnView views[2];
-} GstSimclrDrawnPair;
+  GstSimclrPairView views[2];
+} GstSimclrPair;
 
 /* Once before the first meta; harmless when repeated. */
-void gst_simclr_draw_meta_register (void);
+void gst_simclr_pair_meta_register (void);
 
 /* Adds the meta to a writable buffer. */
-void gst_simclr_draw_meta_add (GstBuffer *buffer, const GstSimclrDrawnPair *pair);
+void gst_simclr_pair_meta_add (GstBuffer *buffer, const GstSimclrPair *pair);
 
 G_END_DECLS

@@ -1,6 +1,6 @@
-/* The meta SimclrDraw: a GstCustomMeta whose fields tell how a positive pair was made.
+/* The meta SimclrPair: a GstCustomMeta whose fields tell how a positive pair was made.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "gstsimclrdrawmeta.h"
+#include "gstsimclrpairmeta.h"
 
 /* Fields of each view, in the order of set_view(); on the meta they are called view1-... and
  * view2-.... Quarks, because a structure is filled for every frame. */
@@ -32,10 +32,10 @@ static GQuark view_quarks[2][G_N_ELEMENTS (view_fields)];
 static GQuark pair_quarks[G_N_ELEMENTS (pair_fields)];
 
 void
-gst_simclr_draw_meta_register (void)
+gst_simclr_pair_meta_register (void)
 {
   static gsize once = 0;
-  const gchar *no_tags[] = { NULL };
+  const gchar *no_tags[] = {NULL};
 
   if (!g_once_init_enter (&once))
     return;
@@ -48,12 +48,12 @@ gst_simclr_draw_meta_register (void)
   for (guint i = 0; i < G_N_ELEMENTS (pair_fields); i++)
     pair_quarks[i] = g_quark_from_static_string (pair_fields[i]);
   /* no tags and no transform function: copied with the buffer, whatever is done to it */
-  gst_meta_register_custom (GST_SIMCLR_DRAW_META_NAME, no_tags, NULL, NULL, NULL);
+  gst_meta_register_custom (GST_SIMCLR_PAIR_META_NAME, no_tags, NULL, NULL, NULL);
   g_once_init_leave (&once, 1);
 }
 
 static void
-set_view (GstStructure *fields, const GQuark *name, const GstSimclrDrawnView *view)
+set_view (GstStructure *fields, const GQuark *name, const GstSimclrPairView *view)
 {
   const SimclrDraw *draw = &view->draw;
   gchar order[5] = {0};
@@ -72,9 +72,9 @@ set_view (GstStructure *fields, const GQuark *name, const GstSimclrDrawnView *vi
 }
 
 void
-gst_simclr_draw_meta_add (GstBuffer *buffer, const GstSimclrDrawnPair *pair)
+gst_simclr_pair_meta_add (GstBuffer *buffer, const GstSimclrPair *pair)
 {
-  GstCustomMeta *meta = gst_buffer_add_custom_meta (buffer, GST_SIMCLR_DRAW_META_NAME);
+  GstCustomMeta *meta = gst_buffer_add_custom_meta (buffer, GST_SIMCLR_PAIR_META_NAME);
   GstStructure *fields = gst_custom_meta_get_structure (meta);
   const SimclrDraw *draw = &pair->views[0].draw;
   const GQuark *name = pair_quarks;
