@@ -326,7 +326,8 @@ simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError 
         _simclr_parameters_get_floats (weights->layout) * sizeof (gfloat));
     memcpy (self->statistics, weights->statistics,
         _simclr_parameters_get_floats (weights->statistics_layout) * sizeof (gfloat));
-    _simclr_training_plan_set_values (self->training_plan, self->parameters.values);
+    if (self->training_plan) /* not after a plan that found no memory */
+      _simclr_training_plan_set_values (self->training_plan, self->parameters.values);
   }
   return TRUE;
 }

@@ -131,13 +131,16 @@ create (SimclrProvider provider, const SimclrConvolutionShape *shape, SimclrConv
     SimclrParallel *parallel)
 {
   g_autoptr (GError) error = NULL;
-  SimclrConvolution *convolution =
-      _simclr_convolution_new (provider, shape, use, SIMCLR_PRECISION_FLOAT32, parallel, &error);
+  SimclrPrecision precision = SIMCLR_PRECISION_FLOAT32;
+  SimclrConvolution *convolution;
 
-  if (convolution == NULL) {
+  if (!_simclr_provider_choose (&provider, &precision, &error)) {
     g_assert_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED);
     g_assert_cmpint (provider, !=, SIMCLR_PROVIDER_OPENBLAS);
+    return NULL;
   }
+  convolution = _simclr_convolution_new (provider, shape, use, precision, parallel, &error);
+  g_assert_no_error (error);
   return convolution;
 }
 

@@ -1,0 +1,103 @@
+/* What the comparisons with other implementations ask of libsimclr, on the command line.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/simclr.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void
+stop_at (GError *error)
+{
+  if (error != NULL) {
+    g_printerr ("%s\n", error->message);
+    exit (1);
+  }
+}
+
+static gint
+from_nick (GType type, const gchar *nick)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
+  GEnumValue *value = g_enum_get_value_by_nick (klass, nick);
+
+  if (value == NULL) {
+    g_printerr ("%s is no %s\n", nick, g_type_name (type));
+    exit (1);
+  }
+  return value->value;
+}
+
+/* checkpoint ARCHITECTURE WIDTH STEM SIZE PATH: a few steps on noise, saved as training saves. */
+static void
+make_checkpoint (gchar **arguments)
+{
+  g_autoptr (GError) error = NULL;
+  guint size = (guint) strtoul (arguments[3], NULL, 10), views = 8;
+  g_autoptr (SimclrWeights) weights = simclr_weights_new_random (
+      from_nick (SIMCLR_TYPE_ARCHITECTURE, arguments[0]), g_ascii_strtod (arguments[1], NULL),
+      from_nick (SIMCLR_TYPE_STEM, arguments[2]), size, 3, &error);
+  g_autoptr (SimclrEncoder) encoder = NULL;
+  g_autoptr (SimclrTrainer) trainer = simclr_trainer_new ();
+  g_autoptr (GRand) random = g_rand_new_with_seed (4);
+  gsize floats = (gsize) views * size * size * 3;
+  g_autofree gfloat *pixels = g_new (gfloat, floats);
+
+  stop_at (error);
+  encoder = simclr_encoder_new (weights, SIMCLR_PROVIDER_AUTO, SIMCLR_PRECISION_FLOAT32, 0, &error);
+  stop_at (error);
+  g_object_set (trainer, "optimizer", SIMCLR_OPTIMIZER_SGD, "learning-rate", 0.05,
+      "learning-rate-scaling", SIMCLR_LEARNING_RATE_SCALING_NONE, NULL);
+  for (guint step = 0; step < 3; step++) {
+    g_autoptr (SimclrForwardPass) pass = NULL;
+    SimclrTrainingStatistics statistics;
+
+    for (gsize i = 0; i < floats; i++)
+      pixels[i] = (gfloat) g_rand_double (random);
+    pass = simclr_encoder_forward (encoder, pixels, views, &error);
+    stop_at (error);
+    simclr_trainer_step (trainer, pass, &statistics, &error);
+    stop_at (error);
+  }
+  simclr_trainer_save (trainer, arguments[4], &error);
+  stop_at (error);
+}
+
+/* embed PATH OUTPUT PICTURES EMBEDDINGS: raw floats (n, size, size, 3) to raw floats (n, embedding). */
+static void
+embed (gchar **arguments)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimclrWeights) weights = simclr_weights_load (arguments[0], &error);
+  g_autoptr (SimclrEncoder) encoder = NULL;
+  g_autofree gchar *pictures = NULL;
+  g_autofree gfloat *embeddings = NULL;
+  gsize bytes, floats;
+
+  stop_at (error);
+  encoder = simclr_encoder_new (weights, SIMCLR_PROVIDER_AUTO, SIMCLR_PRECISION_FLOAT32, 0, &error);
+  stop_at (error);
+  g_file_get_contents (arguments[2], &pictures, &bytes, &error);
+  stop_at (error);
+  embeddings = simclr_encoder_encode_array (encoder, (const gfloat *) pictures,
+      bytes / sizeof (gfloat), from_nick (SIMCLR_TYPE_OUTPUT, arguments[1]), &floats, &error);
+  stop_at (error);
+  g_file_set_contents (
+      arguments[3], (const gchar *) embeddings, (gssize) (floats * sizeof (gfloat)), &error);
+  stop_at (error);
+}
+
+int
+main (int argc, char **argv)
+{
+  if (argc == 7 && g_str_equal (argv[1], "checkpoint")) {
+    make_checkpoint (argv + 2);
+  } else if (argc == 6 && g_str_equal (argv[1], "embed")) {
+    embed (argv + 2);
+  } else {
+    g_printerr ("usage: %s checkpoint ARCHITECTURE WIDTH STEM SIZE PATH\n"
+                "       %s embed WEIGHTS OUTPUT PICTURES EMBEDDINGS\n",
+        argv[0], argv[0]);
+    return 2;
+  }
+  return 0;
+}
