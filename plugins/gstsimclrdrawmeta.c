@@ -35,7 +35,7 @@ void
 gst_simclr_draw_meta_register (void)
 {
   static gsize once = 0;
-  const gchar *no_tags[] = { NULL };
+  const gchar *no_tags[] = {NULL};
 
   if (!g_once_init_enter (&once))
     return;
