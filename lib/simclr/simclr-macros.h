@@ -10,4 +10,3 @@
 #else
 #define SIMCLR_API extern
 #endif
-

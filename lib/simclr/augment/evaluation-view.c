@@ -104,3 +104,57 @@ simclr_evaluation_view (const SimclrFrame *frame, guint size, SimclrNormalizatio
   _simclr_planes_to_floats (planes[0], planes[1], planes[2], plane, &mapping, view);
   return TRUE;
 }
+
+/**
+ * simclr_evaluation_view_from_bytes: (rename-to simclr_evaluation_view)
+ * @pixels: the picture, row by row
+ * @width: pixels in a row
+ * @height: rows
+ * @stride: bytes from one row to the next
+ * @format: layout of a pixel
+ * @size: width and height of the view, pixels
+ * @normalization: how pixels become floats (%SIMCLR_NORMALIZATION_AUTO: [0, 1])
+ * @n_floats: (out): size times size times 3
+ * @error: return location for an error
+ *
+ * Makes the view of a frame that an encoder is evaluated and used on, as simclr_evaluation_view() does;
+ * the form for languages with arrays.
+ *
+ * Returns: (array length=n_floats) (transfer full) (nullable): red, green and blue of each pixel, row by
+ *   row, or %NULL with @error set
+ */
+gfloat *
+simclr_evaluation_view_from_bytes (GBytes *pixels, guint width, guint height, gsize stride,
+    SimclrPixelFormat format, guint size, SimclrNormalization normalization, gsize *n_floats,
+    GError **error)
+{
+  gsize length;
+  SimclrFrame frame = {NULL, width, height, stride, format};
+  g_autofree gfloat *view = NULL;
+
+  g_return_val_if_fail (pixels != NULL, NULL);
+
+  *n_floats = 0;
+  frame.data = g_bytes_get_data (pixels, &length);
+  if (!_simclr_frame_check (&frame, error))
+    return NULL;
+  /* the last row may end with its last pixel */
+  if (length / height < stride &&
+      (length / stride + 1 < height ||
+          length % stride < (gsize) width * _simclr_pixel_layout (format)->bytes)) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "frame: %" G_GSIZE_FORMAT " bytes are too few for %u rows of %" G_GSIZE_FORMAT " bytes",
+        length, height, stride);
+    return NULL;
+  }
+  view = g_try_malloc_n ((gsize) MAX (size, 1) * MAX (size, 1), 3 * sizeof (gfloat));
+  if (view == NULL) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MEMORY, "no memory for a view of %ux%u pixels",
+        size, size);
+    return NULL;
+  }
+  if (!simclr_evaluation_view (&frame, size, normalization, view, error))
+    return NULL;
+  *n_floats = (gsize) size * size * 3;
+  return g_steal_pointer (&view);
+}

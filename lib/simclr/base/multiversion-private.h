@@ -5,10 +5,10 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__) && \
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__) &&   \
     !defined(__SANITIZE_THREAD__) && !defined(SIMCLR_NO_MULTIVERSION)
 #define SIMCLR_HAVE_MULTIVERSION 1
-#define SIMCLR_MULTIVERSION \
+#define SIMCLR_MULTIVERSION                                                                        \
   __attribute__ ((target_clones ("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define SIMCLR_MULTIVERSION

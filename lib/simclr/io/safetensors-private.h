@@ -4,7 +4,8 @@
 
 #include <gio/gio.h>
 
-typedef enum {
+typedef enum
+{
   SIMCLR_DTYPE_F64,
   SIMCLR_DTYPE_F32,
   SIMCLR_DTYPE_F16,
@@ -52,8 +53,8 @@ void _simclr_safetensors_writer_set_metadata (
 void _simclr_safetensors_writer_add (SimclrSafetensorsWriter *self, const gchar *name, guint n_dims,
     const gsize *shape, const gfloat *data);
 /* The same, the writer frees the data with g_free(). */
-void _simclr_safetensors_writer_take (SimclrSafetensorsWriter *self, const gchar *name, guint n_dims,
-    const gsize *shape, gfloat *data);
+void _simclr_safetensors_writer_take (SimclrSafetensorsWriter *self, const gchar *name,
+    guint n_dims, const gsize *shape, gfloat *data);
 /* An I64 scalar (torch's num_batches_tracked). */
 void _simclr_safetensors_writer_add_scalar (
     SimclrSafetensorsWriter *self, const gchar *name, gint64 value);

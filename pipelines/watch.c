@@ -1,0 +1,236 @@
+/* simclr-watch: runs a pipeline description as gst-launch-1.0 does and shows how its training goes.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ *   simclr-watch [--statistics=FILE] PIPELINE...
+ *
+ * A progress line follows the messages simclr-training; with --statistics each of them becomes one
+ * line of JSON. Interrupting it ends the stream properly, so that the trainer writes its checkpoint. */
+#include <errno.h>
+#include <glib-unix.h>
+#include <gst/gst.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LINES_APART (5 * G_USEC_PER_SEC) /* where the output is no terminal */
+
+typedef struct
+{
+  GstElement *pipeline;
+  GMainLoop *loop;
+  FILE *statistics;
+  guint64 total; /* steps, 0 when nobody knows */
+  gint64 begin;
+  gint64 shown;
+  gboolean line_open;
+  gboolean interrupted;
+  gint status;
+} Watch;
+
+/* What was described, inside a pipeline in any case. */
+static GstElement *
+parse (gchar **words, GError **error)
+{
+  GstElement *element = gst_parse_launchv ((const gchar **) words, error), *pipeline;
+
+  if (!element || GST_IS_PIPELINE (element))
+    return element;
+  pipeline = gst_pipeline_new (NULL);
+  gst_bin_add (GST_BIN (pipeline), element);
+  return pipeline;
+}
+
+/* The total-steps of the first trainer in the pipeline. */
+static guint64
+find_total_steps (GstElement *pipeline)
+{
+  g_autoptr (GstIterator) elements = gst_bin_iterate_recurse (GST_BIN (pipeline));
+  GValue item = G_VALUE_INIT;
+  guint64 total = 0;
+
+  while (!total && gst_iterator_next (elements, &item) == GST_ITERATOR_OK) {
+    GObject *element = g_value_get_object (&item);
+
+    if (g_object_class_find_property (G_OBJECT_GET_CLASS (element), "total-steps"))
+      g_object_get (element, "total-steps", &total, NULL);
+    g_value_reset (&item);
+  }
+  g_value_unset (&item);
+  return total;
+}
+
+static gboolean
+add_number (GQuark field, const GValue *value, gpointer builder)
+{
+  GValue number = G_VALUE_INIT;
+
+  if (!g_value_type_transformable (G_VALUE_TYPE (value), G_TYPE_DOUBLE))
+    return TRUE;
+  g_value_init (&number, G_TYPE_DOUBLE);
+  g_value_transform (value, &number);
+  if (isfinite (g_value_get_double (&number))) {
+    json_builder_set_member_name (builder, g_quark_to_string (field));
+    json_builder_add_double_value (builder, g_value_get_double (&number));
+  }
+  g_value_unset (&number);
+  return TRUE;
+}
+
+static void
+write_statistics (FILE *file, const GstStructure *fields)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+  g_autofree gchar *line = NULL;
+
+  json_builder_begin_object (builder);
+  gst_structure_foreach (fields, add_number, builder);
+  json_builder_end_object (builder);
+  root = json_builder_get_root (builder);
+  line = json_to_string (root, FALSE);
+  fprintf (file, "%s\n", line);
+  fflush (file);
+}
+
+static gdouble
+get_double (const GstStructure *fields, const gchar *name)
+{
+  gdouble value = NAN;
+
+  gst_structure_get_double (fields, name, &value);
+  return value;
+}
+
+static void
+show_progress (Watch *self, const GstStructure *fields)
+{
+  gboolean terminal = isatty (STDOUT_FILENO);
+  gint64 now = g_get_monotonic_time ();
+  guint64 step = 0;
+
+  gst_structure_get_uint64 (fields, "step", &step);
+  if (!self->begin)
+    self->begin = now;
+  if (self->shown && now - self->shown < (terminal ? LINES_APART / 25 : LINES_APART) &&
+      step != self->total)
+    return;
+  self->shown = now;
+  g_print ("%sstep %" G_GUINT64_FORMAT, terminal ? "\r" : "", step);
+  if (self->total)
+    g_print (" of %" G_GUINT64_FORMAT, self->total);
+  g_print (", loss %.3f, finds the other view of a picture %.0f %% of the time, %.0f pairs/s",
+      get_double (fields, "loss"), 100 * get_double (fields, "contrastive-accuracy"),
+      get_double (fields, "pairs-per-second"));
+  if (step > 1 && step < self->total)
+    g_print (", %.0f s left",
+        (gdouble) (now - self->begin) / (step - 1) * (self->total - step) / G_USEC_PER_SEC);
+  g_print (terminal ? "\033[K" : "\n");
+  self->line_open = terminal;
+}
+
+static void
+end_line (Watch *self)
+{
+  if (self->line_open)
+    g_print ("\n");
+  self->line_open = FALSE;
+}
+
+static gboolean
+on_message (GstBus *bus, GstMessage *message, gpointer data)
+{
+  Watch *self = data;
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *debug = NULL;
+
+  switch (GST_MESSAGE_TYPE (message)) {
+  case GST_MESSAGE_ELEMENT:
+    if (!gst_message_has_name (message, "simclr-training"))
+      break;
+    if (self->statistics)
+      write_statistics (self->statistics, gst_message_get_structure (message));
+    show_progress (self, gst_message_get_structure (message));
+    break;
+  case GST_MESSAGE_WARNING:
+    gst_message_parse_warning (message, &error, &debug);
+    end_line (self);
+    g_printerr ("warning: %s\n", error->message);
+    break;
+  case GST_MESSAGE_ERROR:
+    gst_message_parse_error (message, &error, &debug);
+    end_line (self);
+    g_printerr ("%s: %s\n%s\n", GST_MESSAGE_SRC_NAME (message), error->message, debug);
+    self->status = EXIT_FAILURE;
+    g_main_loop_quit (self->loop);
+    break;
+  case GST_MESSAGE_EOS:
+    g_main_loop_quit (self->loop);
+    break;
+  default:
+    break;
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_interrupt (gpointer data)
+{
+  Watch *self = data;
+
+  end_line (self);
+  if (self->interrupted) {
+    self->status = EXIT_FAILURE;
+    g_main_loop_quit (self->loop);
+  } else {
+    g_printerr ("Interrupted: finishing the step in hand.\n");
+    gst_element_send_event (self->pipeline, gst_event_new_eos ());
+  }
+  self->interrupted = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree gchar *statistics = NULL;
+  const GOptionEntry entries[] = {
+      {"statistics", 0, 0, G_OPTION_ARG_FILENAME, &statistics, "Where JSON lines go", "FILE"},
+      {NULL},
+  };
+  g_autoptr (GOptionContext) options = g_option_context_new ("PIPELINE...");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GstElement) pipeline = NULL;
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GstBus) bus = NULL;
+  Watch self = {.loop = loop, .status = EXIT_SUCCESS};
+
+  g_option_context_add_main_entries (options, entries, NULL);
+  g_option_context_add_group (options, gst_init_get_option_group ());
+  g_option_context_set_strict_posix (options, TRUE);
+  if (g_option_context_parse (options, &argc, &argv, &error))
+    pipeline = parse (argv + 1, &error);
+  if (error || !pipeline) {
+    g_printerr ("%s\n", error ? error->message : "There is no pipeline.");
+    return EXIT_FAILURE;
+  }
+  if (statistics && !(self.statistics = fopen (statistics, "w"))) {
+    g_printerr ("Could not write \"%s\": %s\n", statistics, g_strerror (errno));
+    return EXIT_FAILURE;
+  }
+
+  self.pipeline = pipeline;
+  self.total = find_total_steps (pipeline);
+  bus = gst_element_get_bus (pipeline);
+  gst_bus_add_watch (bus, on_message, &self);
+  g_unix_signal_add (SIGINT, on_interrupt, &self);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_main_loop_run (loop);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_bus_remove_watch (bus);
+  end_line (&self);
+  if (self.statistics && fclose (self.statistics) != 0)
+    self.status = EXIT_FAILURE;
+  return self.status;
+}

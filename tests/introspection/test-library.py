@@ -1,0 +1,193 @@
+#!/usr/bin/python3
+"""libsimclr as a Python programmer meets it, without a pipeline.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import array
+import math
+import os
+import random
+import sys
+import tempfile
+
+import gi
+
+gi.require_version('Simclr', '1.0')
+from gi.repository import GLib, GObject, Simclr
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..'))
+import tap
+
+SIZE = 8
+
+
+def make_weights(seed=1, **changes):
+    settings = dict(architecture=Simclr.Architecture.RESNET18, width=0.125, stem=Simclr.Stem.CIFAR,
+                    input_size=SIZE, seed=seed) | changes
+    return Simclr.Weights.new_random(*settings.values())
+
+
+def make_encoder(weights):
+    return Simclr.Encoder.new(weights, Simclr.Provider.AUTO, Simclr.Precision.FLOAT32, 1)
+
+
+def make_pictures(count, seed=1):
+    draw = random.Random(seed)
+    return array.array('f', [draw.random() for _ in range(count * SIZE * SIZE * 3)])
+
+
+def error_of(function, *arguments):
+    try:
+        function(*arguments)
+    except GLib.Error as error:
+        return error
+    raise AssertionError('no error')
+
+
+def test_enums_have_the_names_that_pipelines_use():
+    def nicks(enum):
+        return [value.value_nick for value in enum.__enum_values__.values()]
+
+    assert nicks(Simclr.Architecture) == [f'resnet{n}' for n in (18, 34, 50, 101, 152)]
+    assert 'nt-xent' in nicks(Simclr.Loss), nicks(Simclr.Loss)
+    assert nicks(Simclr.Optimizer) == ['lars', 'sgd', 'adamw']
+    assert nicks(Simclr.Stem) == ['auto', 'imagenet', 'cifar']
+
+
+def test_weights_say_what_they_are():
+    weights = make_weights()
+    assert weights.get_architecture() == Simclr.Architecture.RESNET18
+    assert weights.get_width() == 0.125
+    assert weights.get_input_size() == SIZE
+    assert weights.get_step() == 0
+    assert weights.get_embedding_size(Simclr.Output.REPRESENTATION) == 64
+
+
+def test_an_encoder_takes_an_array_of_floats():
+    encoder = make_encoder(make_weights())
+    pictures = make_pictures(3)
+    embeddings = encoder.encode(pictures, Simclr.Output.REPRESENTATION)
+    assert len(embeddings) == 3 * 64
+    assert all(map(math.isfinite, embeddings)) and any(embeddings)
+    one = encoder.encode(pictures[SIZE * SIZE * 3:2 * SIZE * SIZE * 3],
+                         Simclr.Output.REPRESENTATION)
+    assert max(abs(a - b) for a, b in zip(one, embeddings[64:128])) < 1e-5
+
+
+def test_seeds_make_weights_and_weights_make_embeddings():
+    def embed(seed):
+        encoder = make_encoder(make_weights(seed))
+        return encoder.encode(make_pictures(1), Simclr.Output.REPRESENTATION)
+
+    assert embed(1) == embed(1)
+    assert embed(1) != embed(2)
+
+
+def test_a_saved_encoder_comes_back():
+    weights = make_weights()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'encoder.safetensors')
+        assert weights.save(path)
+        loaded = Simclr.Weights.load(path)
+    assert loaded.get_width() == weights.get_width()
+    pictures = make_pictures(1)
+    assert (make_encoder(loaded).encode(pictures, Simclr.Output.REPRESENTATION)
+            == make_encoder(weights).encode(pictures, Simclr.Output.REPRESENTATION))
+
+
+def test_bytes_of_a_picture_become_a_view():
+    pixels = GLib.Bytes.new(bytes(range(SIZE * SIZE)))
+    view = Simclr.evaluation_view(pixels, SIZE, SIZE, SIZE, Simclr.PixelFormat.GRAY8, SIZE,
+                                  Simclr.Normalization.NONE)
+    assert len(view) == SIZE * SIZE * 3
+    for k, value in enumerate(view):
+        assert abs(value - k // 3 / 255) < 1e-6
+    wide = GLib.Bytes.new(bytes([200]) * (40 * 30 * 3))
+    view = Simclr.evaluation_view(wide, 40, 30, 120, Simclr.PixelFormat.RGB, SIZE,
+                                  Simclr.Normalization.AUTO)
+    assert all(abs(value - 200 / 255) < 1e-4 for value in view)
+    assert len(make_encoder(make_weights()).encode(view, Simclr.Output.REPRESENTATION)) == 64
+
+
+def test_too_few_bytes_are_an_error():
+    for length, stride in ((40 * 30 * 3 - 1, 120), (0, 120), (29 * 200 + 119, 200)):
+        error = error_of(Simclr.evaluation_view, GLib.Bytes.new(bytes(length)), 40, 30, stride,
+                         Simclr.PixelFormat.RGB, SIZE, Simclr.Normalization.NONE)
+        assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
+    # the padding after the last row may be missing
+    Simclr.evaluation_view(GLib.Bytes.new(bytes(29 * 200 + 120)), 40, 30, 200,
+                           Simclr.PixelFormat.RGB, SIZE, Simclr.Normalization.NONE)
+
+
+def test_errors_carry_domain_code_and_words():
+    quark = Simclr.error_quark()
+    encoder = make_encoder(make_weights())
+    error = error_of(encoder.encode, [0.5] * 7, Simclr.Output.REPRESENTATION)
+    assert error.matches(quark, Simclr.Error.SHAPE) and '7' in error.message, error
+    error = error_of(lambda: make_weights(width=-1))
+    assert error.matches(quark, Simclr.Error.VALUE) and '-1' in error.message, error
+    error = error_of(Simclr.Weights.load, __file__)
+    assert error.matches(quark, Simclr.Error.FORMAT) and __file__ in error.message, error
+    error = error_of(Simclr.Weights.load, '/does/not/exist')
+    assert error.matches(GLib.quark_from_string('g-file-error-quark'), GLib.FileError.NOENT), error
+    error = error_of(encoder.set_weights, make_weights(width=0.25))
+    assert error.matches(quark, Simclr.Error.MISMATCH), error
+
+
+def test_a_model_hands_over_the_newest_weights():
+    model = Simclr.Model.new()
+    assert model.take() is None
+    before = model.get_version()
+    model.publish(make_weights(1))
+    model.publish(make_weights(2))
+    assert model.get_version() == before + 2
+    taken = make_encoder(model.take()).encode(make_pictures(1), Simclr.Output.REPRESENTATION)
+    wanted = make_encoder(make_weights(2)).encode(make_pictures(1), Simclr.Output.REPRESENTATION)
+    assert taken == wanted
+
+
+def test_training_lowers_the_loss():
+    trainer = Simclr.Trainer(optimizer=Simclr.Optimizer.SGD, learning_rate=0.05, temperature=0.5,
+                             learning_rate_scaling=Simclr.LearningRateScaling.NONE,
+                             schedule=Simclr.Schedule.CONSTANT, warmup_steps=0, weight_decay=0,
+                             projection_size=16)
+    encoder = make_encoder(make_weights())
+    pictures = make_pictures(8)
+    picture = SIZE * SIZE * 3
+    views = array.array('f')
+    for pair in range(8):  # the second view is a little darker
+        one = pictures[pair * picture:(pair + 1) * picture]
+        views.extend(one)
+        views.extend(array.array('f', [value * 0.8 for value in one]))
+    losses = []
+    for step in range(12):
+        forward = encoder.forward(views)
+        assert forward.get_n_views() == 16
+        ok, statistics = trainer.step(forward)
+        del forward  # the encoder waits for it to come back
+        assert ok and statistics.step == step + 1 and not statistics.was_skipped
+        losses.append(statistics.loss)
+    assert losses[0] < math.log(15) + 0.5, losses  # 15 candidates to confuse a view with
+    assert losses[-1] < losses[0] - 0.3, losses
+    assert trainer.props.step == 12
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'checkpoint.safetensors')
+        assert trainer.save(path)
+        assert Simclr.Weights.load(path).get_step() == 12
+
+
+def test_neighbours_vote():
+    train = array.array('f', [1, 0, 0.9, 0.1, 0, 1, 0.1, 0.9])
+    predictions = Simclr.knn_classify(train, [7, 7, 3, 3], array.array('f', [1, 0.2, 0.2, 1]), 2, 0.1)
+    assert list(predictions) == [7, 3], predictions
+
+
+def test_properties_are_described():
+    for cls in (Simclr.Augment, Simclr.Trainer):
+        for spec in cls.list_properties():
+            assert spec.blurb and spec.blurb.strip(), f'{cls.__name__}.{spec.name}'
+            if spec.flags & GObject.ParamFlags.READABLE:
+                cls().get_property(spec.name)
+
+
+tap.run(globals())
