@@ -6,7 +6,7 @@ void
 gst_simclr_embedding_meta_register (void)
 {
   /* no tags: an embedding outlives scaling, conversion and cropping of its frame */
-  static const gchar *tags[] = { NULL };
+  static const gchar *tags[] = {NULL};
 
   gst_meta_register_custom (GST_SIMCLR_EMBEDDING_META_NAME, tags, NULL, NULL, NULL);
 }

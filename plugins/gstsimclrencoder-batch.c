@@ -90,11 +90,11 @@ map_frame (GstSimclrEncoder *self, GstBuffer *buffer, GstVideoFrame *mapped, Sim
     return FALSE;
   }
   *frame = (SimclrFrame){
-    .data = GST_VIDEO_FRAME_PLANE_DATA (mapped, 0),
-    .width = (guint) GST_VIDEO_FRAME_WIDTH (mapped),
-    .height = (guint) GST_VIDEO_FRAME_HEIGHT (mapped),
-    .stride = (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (mapped, 0),
-    .format = pixel_format (GST_VIDEO_FRAME_FORMAT (mapped)),
+      .data = GST_VIDEO_FRAME_PLANE_DATA (mapped, 0),
+      .width = (guint) GST_VIDEO_FRAME_WIDTH (mapped),
+      .height = (guint) GST_VIDEO_FRAME_HEIGHT (mapped),
+      .stride = (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (mapped, 0),
+      .format = pixel_format (GST_VIDEO_FRAME_FORMAT (mapped)),
   };
   return TRUE;
 }
@@ -111,13 +111,12 @@ _gst_simclr_encoder_add_frame (GstSimclrEncoder *self, GstBuffer *buffer)
 
   if (!map_frame (self, buffer, &mapped, &frame))
     return FALSE;
-  done =
-      simclr_evaluation_view (&frame, self->input_size, self->normalization, picture, &error);
+  done = simclr_evaluation_view (&frame, self->input_size, self->normalization, picture, &error);
   gst_video_frame_unmap (&mapped);
   if (!done) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("Could not scale a frame of %ux%u to %ux%u.",
-                                                 frame.width, frame.height, self->input_size,
-                                                 self->input_size),
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("Could not scale a frame of %ux%u to %ux%u.", frame.width, frame.height, self->input_size,
+            self->input_size),
         ("%s", error->message));
     return FALSE;
   }

@@ -44,8 +44,8 @@ time_is_up (GstClock *clock, GstClockTime time, GstClockID id, gpointer data)
 {
   Deadline *deadline = data;
 
-  gst_element_call_async (GST_ELEMENT (deadline->self), send_late_batch,
-      GUINT_TO_POINTER (deadline->generation), NULL);
+  gst_element_call_async (
+      GST_ELEMENT (deadline->self), send_late_batch, GUINT_TO_POINTER (deadline->generation), NULL);
   return TRUE;
 }
 
@@ -144,12 +144,12 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
   embeddings =
       g_bytes_new_take (g_steal_pointer (&floats), (gsize) rows * self->size * sizeof (gfloat));
   origin = (GstSimclrEmbeddingOrigin){
-    .model = model_name (self, &memory),
-    .architecture =
-        g_enum_get_value (architectures, simclr_weights_get_architecture (self->weights))
-            ->value_nick,
-    .step = simclr_weights_get_step (self->weights),
-    .size = self->size,
+      .model = model_name (self, &memory),
+      .architecture =
+          g_enum_get_value (architectures, simclr_weights_get_architecture (self->weights))
+              ->value_nick,
+      .step = simclr_weights_get_step (self->weights),
+      .size = self->size,
   };
   GST_LOG_OBJECT (self, "%u embeddings of step %" G_GUINT64_FORMAT, rows, origin.step);
 

@@ -16,7 +16,7 @@ wants_training (GstSimclrEncoder *self)
   g_autoptr (GstCaps) caps =
       gst_simclr_tensor_caps_new (0, 0, self->info.fps_n, MAX (self->info.fps_d, 1));
   g_autoptr (GstQuery) query = gst_query_new_allocation (caps, FALSE);
-  g_auto (GstSimclrResume) resume = { 0 };
+  g_auto (GstSimclrResume) resume = {0};
 
   if (gst_pad_peer_query (self->srcpad, query) &&
       gst_query_find_allocation_meta (query, GST_SIMCLR_FORWARD_META_API_TYPE, NULL))
@@ -35,15 +35,13 @@ choose_mode (GstSimclrEncoder *self)
     return GST_SIMCLR_ENCODER_MODE_VIDEO;
   if (!gst_caps_can_intersect (tensors, allowed))
     return GST_SIMCLR_ENCODER_MODE_NONE;
-  return wants_training (self) ? GST_SIMCLR_ENCODER_MODE_TRAINING
-                               : GST_SIMCLR_ENCODER_MODE_TENSORS;
+  return wants_training (self) ? GST_SIMCLR_ENCODER_MODE_TRAINING : GST_SIMCLR_ENCODER_MODE_TENSORS;
 }
 
 static gboolean
 is_pair (const GstVideoInfo *info)
 {
-  return GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_RGB &&
-         info->height == 2 * info->width &&
+  return GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_RGB && info->height == 2 * info->width &&
          GST_VIDEO_INFO_MULTIVIEW_MODE (info) == GST_VIDEO_MULTIVIEW_MODE_TOP_BOTTOM;
 }
 
@@ -56,8 +54,7 @@ _gst_simclr_encoder_push_tensor_caps (GstSimclrEncoder *self, guint rows)
 
   if (self->rows == rows)
     return TRUE;
-  caps = gst_simclr_tensor_caps_new (
-      self->size, rows, self->info.fps_n, MAX (self->info.fps_d, 1));
+  caps = gst_simclr_tensor_caps_new (self->size, rows, self->info.fps_n, MAX (self->info.fps_d, 1));
   allowed = gst_pad_peer_query_caps (self->srcpad, NULL);
   spelled = gst_simclr_tensor_caps_adapt (caps, allowed);
   GST_DEBUG_OBJECT (self, "tensors %" GST_PTR_FORMAT, spelled != NULL ? spelled : caps);
@@ -80,8 +77,8 @@ update_latency (GstSimclrEncoder *self)
       latency = gst_util_uint64_scale (
           (guint64) (batch - 1) * GST_SECOND, self->info.fps_d, self->info.fps_n);
     if (self->active.batch_timeout > 0)
-      latency = latency > 0 ? MIN (latency, self->active.batch_timeout)
-                            : self->active.batch_timeout;
+      latency =
+          latency > 0 ? MIN (latency, self->active.batch_timeout) : self->active.batch_timeout;
   }
   GST_OBJECT_LOCK (self);
   changed = self->latency != latency;

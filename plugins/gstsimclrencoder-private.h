@@ -12,7 +12,8 @@ G_BEGIN_DECLS
 GST_DEBUG_CATEGORY_EXTERN (gst_simclr_encoder_debug);
 
 /* What leaves the source pad. */
-typedef enum {
+typedef enum
+{
   GST_SIMCLR_ENCODER_MODE_NONE, /* not negotiated */
   GST_SIMCLR_ENCODER_MODE_VIDEO,
   GST_SIMCLR_ENCODER_MODE_TENSORS,
@@ -20,7 +21,8 @@ typedef enum {
 } GstSimclrEncoderMode;
 
 /* Properties that a file or a checkpoint may contradict, as flags: set by the user. */
-typedef enum {
+typedef enum
+{
   GST_SIMCLR_ENCODER_SET_ARCHITECTURE = 1 << 0,
   GST_SIMCLR_ENCODER_SET_WIDTH = 1 << 1,
   GST_SIMCLR_ENCODER_SET_STEM = 1 << 2,

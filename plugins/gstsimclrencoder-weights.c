@@ -11,6 +11,8 @@
 #define CIFAR_SIZE 32
 #define IMAGENET_SIZE 224
 
+#define RESUMED "the checkpoint that simclrtrainer resumes"
+
 void
 _gst_simclr_encoder_settings_clear (GstSimclrEncoderSettings *settings)
 {
@@ -71,8 +73,8 @@ check_contradictions (GstSimclrEncoder *self, SimclrWeights *weights, const gcha
       active->architecture != simclr_weights_get_architecture (weights)) {
     property = "architecture";
     wanted = g_strdup (enum_nick (SIMCLR_TYPE_ARCHITECTURE, active->architecture));
-    found = g_strdup (
-        enum_nick (SIMCLR_TYPE_ARCHITECTURE, simclr_weights_get_architecture (weights)));
+    found =
+        g_strdup (enum_nick (SIMCLR_TYPE_ARCHITECTURE, simclr_weights_get_architecture (weights)));
   } else if (active->set & GST_SIMCLR_ENCODER_SET_WIDTH &&
              ABS (active->width - simclr_weights_get_width (weights)) > 1e-6) {
     property = "width";
@@ -83,11 +85,6 @@ check_contradictions (GstSimclrEncoder *self, SimclrWeights *weights, const gcha
     property = "stem";
     wanted = g_strdup (enum_nick (SIMCLR_TYPE_STEM, active->stem));
     found = g_strdup (enum_nick (SIMCLR_TYPE_STEM, simclr_weights_get_stem (weights)));
-  } else if (active->set & GST_SIMCLR_ENCODER_SET_INPUT_SIZE && active->input_size != 0 &&
-             active->input_size != simclr_weights_get_input_size (weights)) {
-    property = "input-size";
-    wanted = g_strdup_printf ("%u", active->input_size);
-    found = g_strdup_printf ("%u", simclr_weights_get_input_size (weights));
   }
   if (property == NULL)
     return TRUE;
@@ -117,8 +114,8 @@ new_random (GstSimclrEncoder *self, guint input_size)
 {
   const GstSimclrEncoderSettings *active = &self->active;
   g_autoptr (GError) error = NULL;
-  SimclrWeights *weights = simclr_weights_new_random (active->architecture, active->width,
-      active->stem, input_size, active->seed, &error);
+  SimclrWeights *weights = simclr_weights_new_random (
+      active->architecture, active->width, active->stem, input_size, active->seed, &error);
 
   if (weights == NULL)
     GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
@@ -128,14 +125,57 @@ new_random (GstSimclrEncoder *self, guint input_size)
   return weights;
 }
 
+/* Weights, taken over and maybe NULL, for pictures of a side (0: their own). */
+static SimclrWeights *
+adapt (GstSimclrEncoder *self, SimclrWeights *weights, guint side)
+{
+  g_autoptr (GError) error = NULL;
+  SimclrWeights *adapted = NULL;
+
+  if (weights == NULL)
+    return NULL;
+  adapted = simclr_weights_adapt (weights, side, self->active.normalization, &error);
+  simclr_weights_unref (weights);
+  if (adapted == NULL)
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+        ("Pictures of %ux%u do not suit this encoder.", side, side), ("%s", error->message));
+  return adapted;
+}
+
+/* A resumed run goes on as it began. */
+static gboolean
+check_resumed (GstSimclrEncoder *self, SimclrWeights *weights)
+{
+  guint side = (guint) self->info.width, resumed = simclr_weights_get_input_size (weights);
+  SimclrNormalization normalization = simclr_weights_get_normalization (weights);
+
+  if (!check_contradictions (self, weights, RESUMED))
+    return FALSE;
+  if (resumed != side) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("The pairs are %ux%u, but " RESUMED " was made with %ux%u.", side, side, resumed, resumed),
+        ("Set size of simclraugment."));
+    return FALSE;
+  }
+  if (self->active.normalization != SIMCLR_NORMALIZATION_AUTO &&
+      self->active.normalization != normalization) {
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+        ("normalization=%s contradicts " RESUMED ", which holds %s.",
+            enum_nick (SIMCLR_TYPE_NORMALIZATION, self->active.normalization),
+            enum_nick (SIMCLR_TYPE_NORMALIZATION, normalization)),
+        (NULL));
+    return FALSE;
+  }
+  return TRUE;
+}
+
 /* A checkpoint that the trainer resumes, else location, else fresh ones. */
 static SimclrWeights *
 choose_training_weights (GstSimclrEncoder *self)
 {
   guint side = (guint) self->info.width;
-  g_autoptr (SimclrWeights) weights = NULL;
   g_autofree gchar *source = NULL;
-  g_auto (GstSimclrResume) resume = { 0 };
+  g_auto (GstSimclrResume) resume = {0};
 
   if (self->active.set & GST_SIMCLR_ENCODER_SET_INPUT_SIZE && self->active.input_size != 0 &&
       self->active.input_size != side) {
@@ -146,25 +186,17 @@ choose_training_weights (GstSimclrEncoder *self)
     return NULL;
   }
   if (gst_simclr_resume_query (self->srcpad, &resume) && resume.weights != NULL) {
-    weights = g_steal_pointer (&resume.weights);
-    source = g_strdup ("the checkpoint that simclrtrainer resumes");
     GST_INFO_OBJECT (self, "resuming at step %" G_GUINT64_FORMAT, resume.step);
-  } else if (self->file_weights != NULL) {
-    weights = simclr_weights_ref (self->file_weights);
-    source = g_strdup_printf ("location=\"%s\"", self->active.location);
-  } else {
-    return new_random (self, side);
+    if (!check_resumed (self, resume.weights))
+      return NULL;
+    return g_steal_pointer (&resume.weights);
   }
-  if (!check_contradictions (self, weights, source))
+  if (self->file_weights == NULL)
+    return adapt (self, new_random (self, side), side);
+  source = g_strdup_printf ("location=\"%s\"", self->active.location);
+  if (!check_contradictions (self, self->file_weights, source))
     return NULL;
-  if (simclr_weights_get_input_size (weights) != side) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("The pairs are %ux%u, but %s holds an encoder for %ux%u.", side, side, source,
-            simclr_weights_get_input_size (weights), simclr_weights_get_input_size (weights)),
-        ("Set size of simclraugment."));
-    return NULL;
-  }
-  return g_steal_pointer (&weights);
+  return adapt (self, simclr_weights_ref (self->file_weights), side);
 }
 
 /* location, else what the shared model holds, else fresh ones. */
@@ -183,8 +215,11 @@ choose_embedding_weights (GstSimclrEncoder *self)
     source = g_strdup_printf ("model=\"%s\"", self->active.model);
     self->model_version = version;
   }
-  if (weights != NULL)
-    return check_contradictions (self, weights, source) ? g_steal_pointer (&weights) : NULL;
+  if (weights != NULL) {
+    if (!check_contradictions (self, weights, source))
+      return NULL;
+    return adapt (self, g_steal_pointer (&weights), self->active.input_size);
+  }
 
   if (self->model != NULL)
     GST_INFO_OBJECT (self, "nothing published as model=\"%s\" yet", self->active.model);
@@ -193,7 +228,7 @@ choose_embedding_weights (GstSimclrEncoder *self)
         ("This encoder is untrained: its weights are random (seed %" G_GUINT64_FORMAT ").",
             self->active.seed),
         ("Set location to a file that simclrtrainer has written, or model."));
-  return new_random (self, choose_input_size (self));
+  return adapt (self, new_random (self, choose_input_size (self)), 0);
 }
 
 static void
@@ -232,9 +267,7 @@ make_encoder (GstSimclrEncoder *self, SimclrWeights *weights, gboolean training)
   }
   self->training = training;
   self->input_size = simclr_weights_get_input_size (weights);
-  self->normalization = active->normalization != SIMCLR_NORMALIZATION_AUTO
-                            ? active->normalization
-                            : simclr_weights_get_normalization (weights);
+  self->normalization = simclr_weights_get_normalization (weights);
   if (!training)
     self->weights = simclr_weights_ref (weights);
   self->rows = 0;
@@ -316,7 +349,10 @@ _gst_simclr_encoder_refresh (GstSimclrEncoder *self)
   source = g_strdup_printf ("model=\"%s\"", self->active.model);
   if (!check_contradictions (self, weights, source))
     return FALSE;
-  if (self->encoder == NULL ||
+  weights = adapt (self, g_steal_pointer (&weights), self->active.input_size);
+  if (weights == NULL)
+    return FALSE;
+  if (self->encoder == NULL || simclr_weights_get_normalization (weights) != self->normalization ||
       simclr_weights_get_input_size (weights) != self->input_size ||
       simclr_weights_get_embedding_size (weights, self->active.output) != self->size ||
       !simclr_encoder_set_weights (self->encoder, weights, &error))

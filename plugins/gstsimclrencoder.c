@@ -72,6 +72,7 @@
 
 #include "gstsimclrencoder-private.h"
 
+#include "gstsimclrproperties.h"
 #include "gstsimclrtensorcaps.h"
 
 GST_DEBUG_CATEGORY (gst_simclr_encoder_debug);
@@ -79,7 +80,8 @@ GST_DEBUG_CATEGORY (gst_simclr_encoder_debug);
 
 #define FORMATS "{ RGB, BGR, RGBx, BGRx, GRAY8 }"
 
-enum {
+enum
+{
   PROP_0,
   PROP_ARCHITECTURE,
   PROP_WIDTH,
@@ -105,8 +107,7 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_P
     GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (FORMATS) "; " GST_SIMCLR_TENSOR_CAPS));
 
 G_DEFINE_FINAL_TYPE (GstSimclrEncoder, gst_simclr_encoder, GST_TYPE_ELEMENT)
-GST_ELEMENT_REGISTER_DEFINE (
-    simclrencoder, "simclrencoder", GST_RANK_NONE, GST_TYPE_SIMCLR_ENCODER)
+GST_ELEMENT_REGISTER_DEFINE (simclrencoder, "simclrencoder", GST_RANK_NONE, GST_TYPE_SIMCLR_ENCODER)
 
 static void
 set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
@@ -263,8 +264,8 @@ drain (GstSimclrEncoder *self, gboolean end)
     return;
   }
   if (end && self->filled > 0) {
-    GST_INFO_OBJECT (self, "%u pairs were too few for a batch of %u: dropped", self->filled,
-        self->capacity);
+    GST_INFO_OBJECT (
+        self, "%u pairs were too few for a batch of %u: dropped", self->filled, self->capacity);
     _gst_simclr_encoder_drop_batch (self);
   }
 }
@@ -392,14 +393,14 @@ finalize (GObject *object)
 static void
 install_properties (GObjectClass *klass)
 {
-  const GParamFlags flags =
-      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
 
   g_object_class_install_property (klass, PROP_ARCHITECTURE,
       g_param_spec_enum ("architecture", "Architecture",
           "Residual network of an untrained encoder (weights bring their own). The paper's is "
           "resnet50; the default is what a CPU trains at a useful rate.",
-          SIMCLR_TYPE_ARCHITECTURE, SIMCLR_ARCHITECTURE_RESNET18, flags));
+          gst_simclr_described_enum (SIMCLR_TYPE_ARCHITECTURE), SIMCLR_ARCHITECTURE_RESNET18,
+          flags));
   g_object_class_install_property (klass, PROP_WIDTH,
       g_param_spec_double ("width", "Width",
           "Multiplier of the channels of an untrained encoder, fractions allowed; at least one "
@@ -409,16 +410,17 @@ install_properties (GObjectClass *klass)
       g_param_spec_enum ("stem", "Stem",
           "First layers of an untrained encoder; auto takes cifar for inputs of at most 32 pixels, "
           "else imagenet.",
-          SIMCLR_TYPE_STEM, SIMCLR_STEM_AUTO, flags));
+          gst_simclr_described_enum (SIMCLR_TYPE_STEM), SIMCLR_STEM_AUTO, flags));
   g_object_class_install_property (klass, PROP_INPUT_SIZE,
       g_param_spec_uint ("input-size", "Input size",
-          "Side in pixels of the square picture that an untrained encoder sees; 0: 32 or 224, by "
-          "stem and frame (when training: the size of the pairs).",
+          "Side in pixels of the square picture that the encoder sees; 0: as its weights say, for "
+          "an "
+          "untrained one 32 or 224, by stem and frame. When training it is the size of the pairs.",
           0, 4096, 0, flags));
   g_object_class_install_property (klass, PROP_NORMALIZATION,
       g_param_spec_enum ("normalization", "Normalization",
           "How pixels become the encoder's input; auto follows the weights.",
-          SIMCLR_TYPE_NORMALIZATION, SIMCLR_NORMALIZATION_AUTO, flags));
+          gst_simclr_described_enum (SIMCLR_TYPE_NORMALIZATION), SIMCLR_NORMALIZATION_AUTO, flags));
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
           "Safetensors file to load weights from: a checkpoint of simclrtrainer or a torchvision "
@@ -443,16 +445,16 @@ install_properties (GObjectClass *klass)
       g_param_spec_enum ("output", "Output",
           "Which embedding of a frame is sent; projection needs weights with a projection head. "
           "Not used when training.",
-          SIMCLR_TYPE_OUTPUT, SIMCLR_OUTPUT_REPRESENTATION, flags));
+          gst_simclr_described_enum (SIMCLR_TYPE_OUTPUT), SIMCLR_OUTPUT_REPRESENTATION, flags));
   g_object_class_install_property (klass, PROP_PRECISION,
       g_param_spec_enum ("precision", "Precision",
           "Number format of activations and products; auto takes bfloat16 where processor and "
           "provider have it.",
-          SIMCLR_TYPE_PRECISION, SIMCLR_PRECISION_AUTO, flags));
+          gst_simclr_described_enum (SIMCLR_TYPE_PRECISION), SIMCLR_PRECISION_AUTO, flags));
   g_object_class_install_property (klass, PROP_PROVIDER,
       g_param_spec_enum ("provider", "Provider",
           "Who computes the convolutions; auto takes the fastest that was built in.",
-          SIMCLR_TYPE_PROVIDER, SIMCLR_PROVIDER_AUTO, flags));
+          gst_simclr_described_enum (SIMCLR_TYPE_PROVIDER), SIMCLR_PROVIDER_AUTO, flags));
   g_object_class_install_property (klass, PROP_THREADS,
       g_param_spec_uint ("threads", "Threads",
           "Threads that compute; 0: one for each processor this process may use.", 0, 1024, 0,
@@ -481,8 +483,7 @@ gst_simclr_encoder_class_init (GstSimclrEncoderClass *klass)
   install_properties (object_class);
 
   element_class->change_state = change_state;
-  gst_element_class_set_static_metadata (element_class, "SimCLR encoder",
-      "Filter/Analyzer/Video",
+  gst_element_class_set_static_metadata (element_class, "SimCLR encoder", "Filter/Analyzer/Video",
       "Embeds video frames with a residual network; in front of a simclrtrainer, trains it",
       "The gst-simclr authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);

@@ -114,8 +114,7 @@ forward_meta_free (GstMeta *meta, GstBuffer *buffer)
 
 /* A copy of the buffer, however made, leads to the same pass. */
 static gboolean
-forward_meta_transform (
-    GstBuffer *to, GstMeta *meta, GstBuffer *from, GQuark type, gpointer data)
+forward_meta_transform (GstBuffer *to, GstMeta *meta, GstBuffer *from, GQuark type, gpointer data)
 {
   GstSimclrForwardMeta *source = (GstSimclrForwardMeta *) meta;
   GstSimclrForwardMeta *copy;
@@ -137,7 +136,7 @@ gst_simclr_forward_meta_api_get_type (void)
   static gsize type = 0;
 
   if (g_once_init_enter (&type)) {
-    static const gchar *tags[] = { NULL };
+    static const gchar *tags[] = {NULL};
     GType registered = gst_meta_api_type_register ("GstSimclrForwardMetaAPI", tags);
 
     g_once_init_leave (&type, registered);
@@ -161,8 +160,8 @@ gst_simclr_forward_meta_get_info (void)
 }
 
 GstSimclrForwardMeta *
-gst_buffer_add_simclr_forward_meta (GstBuffer *buffer, GstSimclrForwardGate *gate,
-    SimclrForwardPass *pass, SimclrModel *model)
+gst_buffer_add_simclr_forward_meta (
+    GstBuffer *buffer, GstSimclrForwardGate *gate, SimclrForwardPass *pass, SimclrModel *model)
 {
   GstSimclrForwardMeta *self = (GstSimclrForwardMeta *) gst_buffer_add_meta (
       buffer, gst_simclr_forward_meta_get_info (), NULL);

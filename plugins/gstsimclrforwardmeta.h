@@ -36,13 +36,13 @@ const GstMetaInfo *gst_simclr_forward_meta_get_info (void);
 
 /* pass is out from here until it is given back or the last copy of the meta is freed. model, where
  * trained weights are to be published, may be NULL. pass is taken over, model is not. */
-GstSimclrForwardMeta *gst_buffer_add_simclr_forward_meta (GstBuffer *buffer,
-    GstSimclrForwardGate *gate, SimclrForwardPass *pass, SimclrModel *model);
+GstSimclrForwardMeta *gst_buffer_add_simclr_forward_meta (
+    GstBuffer *buffer, GstSimclrForwardGate *gate, SimclrForwardPass *pass, SimclrModel *model);
 GstSimclrForwardMeta *gst_buffer_get_simclr_forward_meta (GstBuffer *buffer);
 
 /* The pass, for the first who asks, NULL for all others; to be given back. */
-SimclrForwardPass *gst_simclr_forward_meta_take (GstSimclrForwardMeta *self)
-    G_GNUC_WARN_UNUSED_RESULT;
+SimclrForwardPass *gst_simclr_forward_meta_take (
+    GstSimclrForwardMeta *self) G_GNUC_WARN_UNUSED_RESULT;
 /* Ends the pass: its encoder may start the next one. */
 void gst_simclr_forward_meta_give_back (GstSimclrForwardMeta *self, SimclrForwardPass *pass);
 /* Borrowed, NULL where nothing is to be published. */

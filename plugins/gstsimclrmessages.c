@@ -9,11 +9,11 @@ gst_simclr_training_structure_new (
   return gst_structure_new (name, "step", G_TYPE_UINT64, statistics->step, "loss", G_TYPE_DOUBLE,
       statistics->loss, "contrastive-accuracy", G_TYPE_DOUBLE, statistics->contrastive_accuracy,
       "contrastive-entropy", G_TYPE_DOUBLE, statistics->contrastive_entropy, "learning-rate",
-      G_TYPE_DOUBLE, statistics->learning_rate, "pairs-per-second", G_TYPE_DOUBLE,
-      pairs_per_second, "gradient-norm", G_TYPE_DOUBLE, statistics->gradient_norm,
-      "embedding-deviation", G_TYPE_DOUBLE, statistics->embedding_deviation, "effective-rank",
-      G_TYPE_DOUBLE, statistics->effective_rank, "pairs", G_TYPE_UINT64, statistics->pairs_seen,
-      "skipped-steps", G_TYPE_UINT64, statistics->skipped, NULL);
+      G_TYPE_DOUBLE, statistics->learning_rate, "pairs-per-second", G_TYPE_DOUBLE, pairs_per_second,
+      "gradient-norm", G_TYPE_DOUBLE, statistics->gradient_norm, "embedding-deviation",
+      G_TYPE_DOUBLE, statistics->embedding_deviation, "effective-rank", G_TYPE_DOUBLE,
+      statistics->effective_rank, "pairs", G_TYPE_UINT64, statistics->pairs_seen, "skipped-steps",
+      G_TYPE_UINT64, statistics->skipped, NULL);
 }
 
 void
@@ -36,8 +36,7 @@ gst_simclr_post_progress (
 {
   g_autofree gchar *text = g_strdup_printf (
       "step %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT ", loss %.4f", step, total, loss);
-  GstMessage *message =
-      gst_message_new_progress (GST_OBJECT (element), type, "training", text);
+  GstMessage *message = gst_message_new_progress (GST_OBJECT (element), type, "training", text);
   gint percent = total > 0 ? (gint) (100.0 * (gdouble) MIN (step, total) / (gdouble) total) : 0;
 
   gst_structure_set (

@@ -10,8 +10,7 @@ G_BEGIN_DECLS
 
 /* One training step in numbers, for the message and for a property. */
 GstStructure *gst_simclr_training_structure_new (const gchar *name,
-    const SimclrTrainingStatistics *statistics,
-    gdouble pairs_per_second) G_GNUC_WARN_UNUSED_RESULT;
+    const SimclrTrainingStatistics *statistics, gdouble pairs_per_second) G_GNUC_WARN_UNUSED_RESULT;
 
 /* fields is taken over. */
 void gst_simclr_post_element_message (GstElement *element, GstStructure *fields);

@@ -9,7 +9,7 @@ gst_simclr_resume_query (GstPad *pad, GstSimclrResume *resume)
       GST_QUERY_CUSTOM, gst_structure_new_empty (GST_SIMCLR_RESUME_QUERY_NAME));
   const GstStructure *answer;
 
-  *resume = (GstSimclrResume){ 0 };
+  *resume = (GstSimclrResume){0};
   if (!gst_pad_peer_query (pad, query))
     return FALSE;
   answer = gst_query_get_structure (query);
@@ -40,8 +40,8 @@ gst_simclr_resume_answer (GstQuery *query, const GstSimclrResume *resume)
 {
   GstStructure *structure = gst_query_writable_structure (query);
 
-  gst_structure_set (structure, "pairs", G_TYPE_UINT64, resume->pairs, "step", G_TYPE_UINT64,
-      resume->step, NULL);
+  gst_structure_set (
+      structure, "pairs", G_TYPE_UINT64, resume->pairs, "step", G_TYPE_UINT64, resume->step, NULL);
   if (resume->weights != NULL)
     gst_structure_set (structure, "weights", SIMCLR_TYPE_WEIGHTS, resume->weights, NULL);
 }

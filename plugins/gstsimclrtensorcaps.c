@@ -26,7 +26,7 @@ static gboolean
 parse_dimensions (const gchar *dimensions, guint *size, guint *rows, GError **error)
 {
   g_auto (GStrv) parts = g_strsplit (dimensions, ":", RANK_LIMIT + 1);
-  guint sizes[2] = { 1, 1 };
+  guint sizes[2] = {1, 1};
   guint n_parts = g_strv_length (parts);
 
   for (guint i = 0; i < n_parts; i++) {

@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-#define GST_SIMCLR_TENSOR_CAPS \
-  "other/tensors, format = (string) static, num_tensors = (int) 1, " \
+#define GST_SIMCLR_TENSOR_CAPS                                                                     \
+  "other/tensors, format = (string) static, num_tensors = (int) 1, "                               \
   "types = (string) float32, framerate = " GST_FRACTION_RANGE
 
 #define GST_FRACTION_RANGE "(fraction) [ 0/1, 2147483647/1 ]"
