@@ -91,7 +91,7 @@ update_latency (GstSimclrEncoder *self)
 gboolean
 _gst_simclr_encoder_negotiate (GstSimclrEncoder *self)
 {
-  GstSimclrEncoderMode mode = choose_mode (self);
+  GstSimclrEncoderMode mode = self->failed ? GST_SIMCLR_ENCODER_MODE_NONE : choose_mode (self);
   gboolean training = mode == GST_SIMCLR_ENCODER_MODE_TRAINING;
 
   if (mode == GST_SIMCLR_ENCODER_MODE_NONE) {
@@ -105,14 +105,17 @@ _gst_simclr_encoder_negotiate (GstSimclrEncoder *self)
             self->info.width, self->info.height),
         ("Pairs are RGB, twice as high as wide, multiview-mode=top-bottom; got %" GST_PTR_FORMAT,
             self->caps));
+    self->failed = TRUE;
     goto refused;
   }
   if (mode != self->mode) {
     _gst_simclr_encoder_drop_batch (self);
     self->rows = 0;
   }
-  if (!_gst_simclr_encoder_prepare (self, training))
+  if (!_gst_simclr_encoder_prepare (self, training)) {
+    self->failed = TRUE;
     goto refused;
+  }
 
   self->mode = mode;
   update_latency (self);

@@ -69,6 +69,7 @@ struct _GstSimclrEncoder
   GstVideoInfo info;
   GstCaps *caps; /* of the sink pad */
   GstSimclrEncoderMode mode;
+  gboolean failed;        /* an error was posted that only going to READY undoes */
   SimclrEncoder *encoder; /* NULL while a shared model has nothing to embed with yet */
   gboolean training;      /* the encoder was made for training */
   SimclrWeights *weights; /* what embeds; NULL when training */

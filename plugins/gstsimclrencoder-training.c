@@ -27,7 +27,9 @@ forward (GstSimclrEncoder *self)
   /* a copy: others than the trainer may keep the buffer beyond the pass */
   embeddings = simclr_forward_pass_get_embeddings (pass, &n_floats);
   tensors = gst_buffer_new_memdup (embeddings, n_floats * sizeof (gfloat));
-  gst_buffer_add_simclr_forward_meta (tensors, self->gate, g_steal_pointer (&pass), self->model);
+  if (!gst_simclr_forward_gate_is_closed (self->gate))
+    gst_buffer_add_simclr_forward_meta (tensors, self->gate, g_steal_pointer (&pass), self->model);
+  g_clear_object (&pass);
   _gst_simclr_encoder_stamp (self, tensors);
   _gst_simclr_encoder_drop_batch (self);
   if (!_gst_simclr_encoder_push_tensor_caps (self, views))

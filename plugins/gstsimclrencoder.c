@@ -339,6 +339,7 @@ reset (GstSimclrEncoder *self)
   gst_video_info_init (&self->info);
   self->mode = GST_SIMCLR_ENCODER_MODE_NONE;
   self->late_flow = GST_FLOW_OK;
+  self->failed = FALSE;
   self->training = FALSE;
   self->capacity = 0;
   self->rows = 0;
@@ -357,7 +358,7 @@ change_state (GstElement *element, GstStateChange transition)
   switch (transition) {
   case GST_STATE_CHANGE_READY_TO_PAUSED:
     take_settings (self);
-    gst_simclr_forward_gate_set_flushing (self->gate, FALSE);
+    gst_simclr_forward_gate_reset (self->gate);
     if (!_gst_simclr_encoder_open (self)) {
       reset (self);
       return GST_STATE_CHANGE_FAILURE;

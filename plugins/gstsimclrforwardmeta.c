@@ -10,6 +10,7 @@ struct _GstSimclrForwardGate
   GCond changed;
   guint out;         /* lock: passes that have not come back */
   gboolean flushing; /* lock */
+  gboolean closed;   /* lock */
 };
 
 struct _GstSimclrForwardTicket
@@ -69,6 +70,26 @@ gst_simclr_forward_gate_set_flushing (GstSimclrForwardGate *self, gboolean flush
   g_mutex_lock (&self->lock);
   self->flushing = flushing;
   g_cond_broadcast (&self->changed);
+  g_mutex_unlock (&self->lock);
+}
+
+gboolean
+gst_simclr_forward_gate_is_closed (GstSimclrForwardGate *self)
+{
+  gboolean closed;
+
+  g_mutex_lock (&self->lock);
+  closed = self->closed;
+  g_mutex_unlock (&self->lock);
+  return closed;
+}
+
+void
+gst_simclr_forward_gate_reset (GstSimclrForwardGate *self)
+{
+  g_mutex_lock (&self->lock);
+  self->flushing = FALSE;
+  self->closed = FALSE;
   g_mutex_unlock (&self->lock);
 }
 
@@ -202,6 +223,16 @@ gst_simclr_forward_meta_give_back (GstSimclrForwardMeta *self, SimclrForwardPass
 {
   g_object_unref (pass);
   ticket_return (self->ticket);
+}
+
+void
+gst_simclr_forward_meta_close_gate (GstSimclrForwardMeta *self)
+{
+  GstSimclrForwardGate *gate = self->ticket->gate;
+
+  g_mutex_lock (&gate->lock);
+  gate->closed = TRUE;
+  g_mutex_unlock (&gate->lock);
 }
 
 SimclrModel *

@@ -18,6 +18,10 @@ void gst_simclr_forward_gate_unref (GstSimclrForwardGate *self);
 /* Waits until no pass is out; FALSE as soon as, and as long as, the gate is flushing. */
 gboolean gst_simclr_forward_gate_wait (GstSimclrForwardGate *self);
 void gst_simclr_forward_gate_set_flushing (GstSimclrForwardGate *self, gboolean flushing);
+/* TRUE once a trainer wants no more passes: batches then travel without. */
+gboolean gst_simclr_forward_gate_is_closed (GstSimclrForwardGate *self);
+/* Back to a gate that is as new. */
+void gst_simclr_forward_gate_reset (GstSimclrForwardGate *self);
 
 /* What copies of one meta share. */
 typedef struct _GstSimclrForwardTicket GstSimclrForwardTicket;
@@ -45,6 +49,8 @@ SimclrForwardPass *gst_simclr_forward_meta_take (
     GstSimclrForwardMeta *self) G_GNUC_WARN_UNUSED_RESULT;
 /* Ends the pass: its encoder may start the next one. */
 void gst_simclr_forward_meta_give_back (GstSimclrForwardMeta *self, SimclrForwardPass *pass);
+/* The trainer has enough: tells the encoder, which others may go on listening to. */
+void gst_simclr_forward_meta_close_gate (GstSimclrForwardMeta *self);
 /* Borrowed, NULL where nothing is to be published. */
 SimclrModel *gst_simclr_forward_meta_get_model (GstSimclrForwardMeta *self);
 

@@ -132,7 +132,7 @@ publish (GstSimclrTrainer *self, SimclrModel *model)
 
 /* The run is over. Where a tee feeds others too, only this branch ends, and this batch is no EOS. */
 static GstFlowReturn
-finish (GstSimclrTrainer *self)
+finish (GstSimclrTrainer *self, GstSimclrForwardMeta *meta)
 {
   self->finished = TRUE;
   if (!_gst_simclr_trainer_save (self, TRUE)) {
@@ -141,6 +141,8 @@ finish (GstSimclrTrainer *self)
   }
   GST_INFO_OBJECT (self, "finished after %" G_GUINT64_FORMAT " steps", self->step);
   _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_COMPLETE);
+  if (meta != NULL)
+    gst_simclr_forward_meta_close_gate (meta);
   return gst_simclr_branch_cut (&self->branch, GST_BASE_SINK_PAD (self)) ? GST_FLOW_OK
                                                                          : GST_FLOW_EOS;
 }
@@ -152,7 +154,7 @@ is_last (GstSimclrTrainer *self)
 }
 
 static GstFlowReturn
-train (GstSimclrTrainer *self, SimclrForwardPass *pass, SimclrModel *model)
+train (GstSimclrTrainer *self, GstSimclrForwardMeta *meta, SimclrForwardPass *pass)
 {
   guint n_pairs = simclr_forward_pass_get_n_views (pass) / 2;
   SimclrTrainingStatistics statistics;
@@ -171,9 +173,9 @@ train (GstSimclrTrainer *self, SimclrForwardPass *pass, SimclrModel *model)
   post_progress (self);
   if (!check_skipped (self, &statistics))
     return GST_FLOW_ERROR;
-  publish (self, model);
+  publish (self, gst_simclr_forward_meta_get_model (meta));
   if (is_last (self))
-    return finish (self);
+    return finish (self, meta);
   if (is_due (self->step, get_interval (self, &self->settings.checkpoint_interval)))
     _gst_simclr_trainer_save (self, FALSE);
   return GST_FLOW_OK;
@@ -192,7 +194,7 @@ _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer)
   if (is_last (self)) {
     GST_INFO_OBJECT (
         self, "resumed after the last of %" G_GUINT64_FORMAT " steps", self->total_steps);
-    return finish (self);
+    return finish (self, meta);
   }
   if (meta == NULL) {
     GST_ELEMENT_ERROR (self, STREAM, WRONG_TYPE,
@@ -207,7 +209,7 @@ _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer)
         ("Another simclrtrainer has trained on this batch; an encoder has one trainer."), (NULL));
     return GST_FLOW_ERROR;
   }
-  flow = train (self, pass, gst_simclr_forward_meta_get_model (meta));
+  flow = train (self, meta, pass);
   gst_simclr_forward_meta_give_back (meta, pass);
   return flow;
 }

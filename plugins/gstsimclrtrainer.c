@@ -289,7 +289,8 @@ event (GstBaseSink *sink, GstEvent *event)
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     _gst_simclr_trainer_save (self, TRUE);
     _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_CANCELED);
-    if (self->step == self->first_step && !self->finished)
+    if (self->step == self->first_step && !self->finished &&
+        gst_pad_has_current_caps (GST_BASE_SINK_PAD (sink)))
       GST_ELEMENT_WARNING (self, STREAM, FAILED,
           ("The stream ended before the first step: nothing was learned."),
           ("It had fewer frames than one batch; batch-size of simclrencoder says how many."));
