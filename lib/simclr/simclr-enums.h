@@ -173,7 +173,7 @@ typedef enum {
  * The contrastive loss.
  */
 typedef enum {
-  SIMCLR_LOSS_NT_XENT,
+  SIMCLR_LOSS_NT_XENT, /*< nick=nt-xent >*/
 } SimclrLoss;
 
 /**

@@ -136,6 +136,48 @@ _simclr_weights_set_head (SimclrWeights *self, SimclrParameters *layout, const g
 }
 
 /**
+ * simclr_weights_adapt:
+ * @self: weights
+ * @input_size: height and width in pixels of the pictures they are to take; 0: as they are
+ * @normalization: how pixels are to become input; auto: as they are
+ * @error: return location for an error
+ *
+ * The same weights for pictures of another size or normalisation: a residual encoder takes any size,
+ * but is at its best near the one it was trained at.
+ *
+ * Returns: (transfer full): @self or a copy, or %NULL with @error set (%SIMCLR_ERROR_VALUE)
+ */
+SimclrWeights *
+simclr_weights_adapt (
+    SimclrWeights *self, guint input_size, SimclrNormalization normalization, GError **error)
+{
+  SimclrWeights *copy;
+
+  if (input_size == 0)
+    input_size = self->input_size;
+  if (normalization == SIMCLR_NORMALIZATION_AUTO)
+    normalization = self->normalization;
+  if (input_size == self->input_size && normalization == self->normalization)
+    return simclr_weights_ref (self);
+
+  copy = _simclr_weights_new (self->architecture, self->width, self->stem, input_size, error);
+  if (!copy)
+    return NULL;
+  copy->normalization = normalization;
+  copy->step = self->step;
+  copy->seed = self->seed;
+  copy->name = g_strdup (self->name);
+  memcpy (
+      copy->values, self->values, _simclr_parameters_get_floats (self->layout) * sizeof (gfloat));
+  memcpy (copy->statistics, self->statistics,
+      _simclr_parameters_get_floats (self->statistics_layout) * sizeof (gfloat));
+  if (self->head_layout)
+    _simclr_weights_set_head (copy, _simclr_parameters_ref (self->head_layout), self->head_values,
+        _simclr_parameters_ref (self->head_statistics_layout), self->head_statistics);
+  return copy;
+}
+
+/**
  * simclr_weights_ref:
  * @self: weights
  *

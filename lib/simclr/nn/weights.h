@@ -20,6 +20,9 @@ SimclrWeights *simclr_weights_load (const gchar *path, GError **error) G_GNUC_WA
 SIMCLR_API
 gboolean simclr_weights_save (SimclrWeights *self, const gchar *path, GError **error);
 SIMCLR_API
+SimclrWeights *simclr_weights_adapt (SimclrWeights *self, guint input_size,
+    SimclrNormalization normalization, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
 SimclrWeights *simclr_weights_ref (SimclrWeights *self) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
 void simclr_weights_unref (SimclrWeights *self);

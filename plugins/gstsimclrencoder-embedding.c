@@ -1,0 +1,204 @@
+/* Inference: a batch of frames gets its embeddings, on the frames or as tensors.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsimclrencoder-private.h"
+
+#include "gstsimclrembeddingmeta.h"
+
+#define GST_CAT_DEFAULT gst_simclr_encoder_debug
+
+/* The batch that a timer was started for. */
+typedef struct
+{
+  GstSimclrEncoder *self;
+  guint generation;
+} Deadline;
+
+static void
+deadline_free (gpointer data)
+{
+  Deadline *deadline = data;
+
+  gst_object_unref (deadline->self);
+  g_free (deadline);
+}
+
+/* In a thread of GStreamer's pool: becomes the streaming thread for as long as it takes to send the
+ * batch, unless that has gone in the meantime. */
+static void
+send_late_batch (GstElement *element, gpointer data)
+{
+  GstSimclrEncoder *self = GST_SIMCLR_ENCODER (element);
+  guint generation = GPOINTER_TO_UINT (data);
+
+  GST_PAD_STREAM_LOCK (self->sinkpad);
+  if (self->generation == generation && self->filled > 0 && self->late_flow == GST_FLOW_OK) {
+    GST_DEBUG_OBJECT (self, "%u of %u frames when time was up", self->filled, self->capacity);
+    self->late_flow = _gst_simclr_encoder_embed (self);
+  }
+  GST_PAD_STREAM_UNLOCK (self->sinkpad);
+}
+
+/* In the clock's thread, which must not wait. */
+static gboolean
+time_is_up (GstClock *clock, GstClockTime time, GstClockID id, gpointer data)
+{
+  Deadline *deadline = data;
+
+  gst_element_call_async (
+      GST_ELEMENT (deadline->self), send_late_batch, GUINT_TO_POINTER (deadline->generation), NULL);
+  return TRUE;
+}
+
+static void
+start_timer (GstSimclrEncoder *self)
+{
+  Deadline *deadline;
+
+  if (self->active.batch_timeout == 0)
+    return;
+  deadline = g_new (Deadline, 1);
+  deadline->self = gst_object_ref (self);
+  deadline->generation = self->generation;
+  self->timer = gst_clock_new_single_shot_id (
+      self->clock, gst_clock_get_time (self->clock) + self->active.batch_timeout);
+  gst_clock_id_wait_async (self->timer, time_is_up, deadline, deadline_free);
+}
+
+void
+_gst_simclr_encoder_stop_timer (GstSimclrEncoder *self)
+{
+  self->generation++;
+  if (self->timer == NULL)
+    return;
+  gst_clock_id_unschedule (self->timer);
+  g_clear_pointer (&self->timer, gst_clock_id_unref);
+}
+
+static const gchar *
+model_name (GstSimclrEncoder *self, gchar **memory)
+{
+  if (self->active.model != NULL)
+    return self->active.model;
+  if (self->active.location != NULL)
+    return *memory = g_path_get_basename (self->active.location);
+  return "untrained";
+}
+
+static GstFlowReturn
+push_frames (GstSimclrEncoder *self, GQueue *frames, GBytes *embeddings,
+    const GstSimclrEmbeddingOrigin *origin)
+{
+  gsize bytes = origin->size * sizeof (gfloat);
+  GstFlowReturn flow = GST_FLOW_OK;
+  GstBuffer *frame;
+
+  for (gsize row = 0; (frame = g_queue_pop_head (frames)) != NULL; row++) {
+    g_autoptr (GBytes) embedding = g_bytes_new_from_bytes (embeddings, row * bytes, bytes);
+
+    if (flow != GST_FLOW_OK) {
+      gst_buffer_unref (frame);
+      continue;
+    }
+    frame = gst_buffer_make_writable (frame);
+    gst_buffer_add_simclr_embedding_meta (frame, embedding, origin);
+    flow = gst_pad_push (self->srcpad, frame);
+  }
+  return flow;
+}
+
+static GstFlowReturn
+push_tensors (GstSimclrEncoder *self, GstBuffer *tensors, guint rows)
+{
+  if (!_gst_simclr_encoder_push_tensor_caps (self, rows)) {
+    gst_buffer_unref (tensors);
+    if (GST_PAD_IS_FLUSHING (self->srcpad))
+      return GST_FLOW_FLUSHING;
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
+  return gst_pad_push (self->srcpad, tensors);
+}
+
+/* The batch is emptied before it is pushed: while downstream holds this thread, a flush may come. */
+GstFlowReturn
+_gst_simclr_encoder_embed (GstSimclrEncoder *self)
+{
+  guint rows = self->filled;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GEnumClass) architectures = g_type_class_ref (SIMCLR_TYPE_ARCHITECTURE);
+  g_autoptr (GBytes) embeddings = NULL;
+  g_autofree gchar *memory = NULL;
+  g_autofree gfloat *floats = NULL;
+  GstSimclrEmbeddingOrigin origin;
+  GstBuffer *tensors = NULL;
+  GQueue frames = self->held;
+
+  if (rows == 0)
+    return GST_FLOW_OK;
+  floats = g_new (gfloat, (gsize) rows * self->size);
+  if (!simclr_encoder_encode (
+          self->encoder, self->pictures, rows, self->active.output, floats, &error)) {
+    GST_ELEMENT_ERROR (
+        self, STREAM, FAILED, ("Could not embed %u frames.", rows), ("%s", error->message));
+    return GST_FLOW_ERROR;
+  }
+  embeddings =
+      g_bytes_new_take (g_steal_pointer (&floats), (gsize) rows * self->size * sizeof (gfloat));
+  origin = (GstSimclrEmbeddingOrigin){
+      .model = model_name (self, &memory),
+      .architecture =
+          g_enum_get_value (architectures, simclr_weights_get_architecture (self->weights))
+              ->value_nick,
+      .step = simclr_weights_get_step (self->weights),
+      .size = self->size,
+  };
+  GST_LOG_OBJECT (self, "%u embeddings of step %" G_GUINT64_FORMAT, rows, origin.step);
+
+  if (self->mode == GST_SIMCLR_ENCODER_MODE_TENSORS) {
+    tensors = gst_buffer_new_wrapped_bytes (embeddings);
+    gst_buffer_add_simclr_embedding_meta (tensors, embeddings, &origin);
+    _gst_simclr_encoder_stamp (self, tensors);
+  }
+  g_queue_init (&self->held);
+  _gst_simclr_encoder_drop_batch (self);
+  if (tensors != NULL)
+    return push_tensors (self, tensors, rows);
+  return push_frames (self, &frames, embeddings, &origin);
+}
+
+/* A shared model that has nothing to embed with yet holds nobody up: frames pass without embedding. */
+static GstFlowReturn
+pass_by (GstSimclrEncoder *self, GstBuffer *buffer)
+{
+  GST_LOG_OBJECT (self, "no model yet");
+  if (self->mode == GST_SIMCLR_ENCODER_MODE_VIDEO)
+    return gst_pad_push (self->srcpad, buffer);
+  gst_buffer_unref (buffer);
+  return GST_FLOW_OK;
+}
+
+GstFlowReturn
+_gst_simclr_encoder_embed_frame (GstSimclrEncoder *self, GstBuffer *buffer)
+{
+  GstFlowReturn late = self->late_flow;
+
+  self->late_flow = GST_FLOW_OK;
+  if (late != GST_FLOW_OK || (self->filled == 0 && !_gst_simclr_encoder_refresh (self))) {
+    gst_buffer_unref (buffer);
+    return late != GST_FLOW_OK ? late : GST_FLOW_ERROR;
+  }
+  if (self->encoder == NULL)
+    return pass_by (self, buffer);
+  if (!_gst_simclr_encoder_add_frame (self, buffer)) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_ERROR;
+  }
+  if (self->mode == GST_SIMCLR_ENCODER_MODE_VIDEO)
+    g_queue_push_tail (&self->held, buffer);
+  else
+    gst_buffer_unref (buffer);
+  if (self->filled == self->capacity)
+    return _gst_simclr_encoder_embed (self);
+  if (self->filled == 1)
+    start_timer (self);
+  return GST_FLOW_OK;
+}

@@ -1,0 +1,20 @@
+/* The library's settings as an element shows them: the same names, ranges and defaults, with
+ * enumerations that gst-inspect-1.0 can explain.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+/* The plugin's twin of an enumeration of libsimclr: the same values and nicks, described in words. */
+GType gst_simclr_described_enum (GType library);
+
+/* An element's property like the library's. */
+GParamSpec *gst_simclr_property_like (GParamSpec *library, GParamFlags flags);
+
+/* Between an element's property value and the library object's property of that name. */
+void gst_simclr_property_store (GObject *object, const gchar *name, const GValue *value);
+void gst_simclr_property_fetch (GObject *object, const gchar *name, GValue *value);
+
+G_END_DECLS

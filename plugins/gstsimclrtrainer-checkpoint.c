@@ -1,0 +1,97 @@
+/* simclrtrainer's checkpoints: where they go, when they are written, how a run goes on from one.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsimclrtrainer-private.h"
+
+#include <glib/gstdio.h>
+#include <unistd.h>
+
+#include "gstsimclrmessages.h"
+
+#define GST_CAT_DEFAULT gst_simclr_trainer_debug
+
+/* A run of hours must not end with a folder that is not there. */
+gboolean
+_gst_simclr_trainer_check_location (GstSimclrTrainer *self)
+{
+  g_autofree gchar *folder = NULL;
+
+  if (self->location == NULL)
+    return TRUE;
+  folder = g_path_get_dirname (self->location);
+  if (!g_file_test (folder, G_FILE_TEST_IS_DIR)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
+        ("location=\"%s\": there is no folder \"%s\".", self->location, folder), (NULL));
+    return FALSE;
+  }
+  if (g_file_test (self->location, G_FILE_TEST_IS_DIR)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
+        ("location=\"%s\" is a folder, not a file.", self->location), (NULL));
+    return FALSE;
+  }
+  if (g_access (folder, W_OK | X_OK) != 0) {
+    gint saved_errno = errno;
+
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
+        ("location=\"%s\": the folder \"%s\" cannot be written to.", self->location, folder),
+        ("%s", g_strerror (saved_errno)));
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+_gst_simclr_trainer_resume (GstSimclrTrainer *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (self->location == NULL) {
+    GST_ELEMENT_ERROR (
+        self, LIBRARY, SETTINGS, ("resume=true needs a location to resume from."), (NULL));
+    return FALSE;
+  }
+  if (!g_file_test (self->location, G_FILE_TEST_EXISTS)) {
+    GST_INFO_OBJECT (self, "\"%s\" is not there yet: a fresh run", self->location);
+    return TRUE;
+  }
+  if (!simclr_trainer_resume (self->trainer, self->location, &error)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
+        ("Could not resume from \"%s\" (property location).", self->location),
+        ("%s", error->message));
+    return FALSE;
+  }
+  g_object_get (self->trainer, "step", &self->first_step, NULL);
+  GST_INFO_OBJECT (
+      self, "resuming \"%s\" at step %" G_GUINT64_FORMAT, self->location, self->first_step);
+  return TRUE;
+}
+
+gboolean
+_gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean saved;
+
+  if (self->location == NULL || self->step == self->saved_step)
+    return TRUE;
+  if (self->skipped_in_a_row >= GST_SIMCLR_TRAINER_DIVERGING) {
+    GST_WARNING_OBJECT (self, "diverging: \"%s\" is left as it was", self->location);
+    return TRUE;
+  }
+  g_mutex_lock (&self->lock);
+  saved = simclr_trainer_save (self->trainer, self->location, &error);
+  g_mutex_unlock (&self->lock);
+  if (saved) {
+    self->saved_step = self->step;
+    GST_INFO_OBJECT (self, "wrote \"%s\" at step %" G_GUINT64_FORMAT, self->location, self->step);
+    gst_simclr_post_checkpoint (GST_ELEMENT (self), self->location, self->step);
+  } else if (final) {
+    GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+        ("Could not write the checkpoint \"%s\" (property location).", self->location),
+        ("%s", error->message));
+  } else {
+    GST_ELEMENT_WARNING (self, RESOURCE, WRITE,
+        ("Could not write the checkpoint \"%s\"; training goes on.", self->location),
+        ("%s", error->message));
+  }
+  return saved;
+}

@@ -1,0 +1,69 @@
+/* What the files of simclrtrainer share: its state, and who may touch it.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <simclr/simclr.h>
+
+#include "gstsimclrbranch.h"
+#include "gstsimclrforwardmeta.h"
+#include "gstsimclrrate.h"
+#include "gstsimclrtrainer.h"
+
+G_BEGIN_DECLS
+
+GST_DEBUG_CATEGORY_EXTERN (gst_simclr_trainer_debug);
+
+typedef struct
+{
+  gchar *location;
+  guint64 checkpoint_interval;
+  guint64 publish_interval;
+  gboolean resume;
+} GstSimclrTrainerSettings;
+
+struct _GstSimclrTrainer
+{
+  GstBaseSink parent;
+
+  GstSimclrTrainerSettings settings;   /* object lock */
+  SimclrTrainer *prototype;            /* object lock: holds the library's settings, never trains */
+  SimclrTrainingStatistics statistics; /* object lock: of the last step */
+  gdouble pairs_per_second;            /* object lock */
+  gint64 playing_since;                /* object lock: monotonic time */
+
+  /* Set on the way to PAUSED, then constant. */
+  gchar *location; /* NULL: no checkpoint */
+  guint64 total_steps;
+  guint64 first_step; /* where this run began */
+
+  /* A question from upstream may come while a step is taken. */
+  GMutex lock;
+  SimclrTrainer *trainer; /* lock: NULL outside of PAUSED and PLAYING */
+
+  /* Streaming thread, or the one that changes the state while there is none. */
+  guint64 step;
+  guint64 saved_step;
+  guint skipped_in_a_row;
+  gint64 warned_at, progress_at; /* monotonic times; 0: never */
+  gdouble loss;
+  gboolean in_progress;
+  gboolean finished;
+  GstSimclrRate rate;
+  GstSimclrBranch branch;
+};
+
+/* Steps (gstsimclrtrainer-step.c). */
+GstFlowReturn _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer);
+void _gst_simclr_trainer_end_progress (GstSimclrTrainer *self, GstProgressType type);
+
+/* Checkpoints (gstsimclrtrainer-checkpoint.c). Errors and warnings are posted. */
+gboolean _gst_simclr_trainer_check_location (GstSimclrTrainer *self);
+gboolean _gst_simclr_trainer_resume (GstSimclrTrainer *self);
+/* Writes what is newer than the last checkpoint. final: a failure is an error, else a warning. */
+gboolean _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final);
+
+/* Weights of so many skipped steps in a row are no longer worth keeping, or training. */
+#define GST_SIMCLR_TRAINER_DIVERGING 10
+#define GST_SIMCLR_TRAINER_DIVERGED 100
+
+G_END_DECLS

@@ -1,0 +1,457 @@
+/* simclrtrainer: the sink in which batches of embeddings train their encoder.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-simclrtrainer
+ * @title: simclrtrainer
+ * @short_description: contrastive training of the simclrencoder upstream
+ *
+ * The sink at the end of a training pipeline: projection head, contrastive loss and optimizer of
+ * SimCLR. Each batch that arrives from a simclrencoder is one step: the loss is computed over all of
+ * its views, goes backward through head and encoder, and the optimizer changes the weights of both
+ * before the encoder starts on its next batch.
+ *
+ * Only a `queue` or a `tee` may stand between encoder and trainer; an encoder has one trainer.
+ *
+ * ## The end of a run
+ *
+ * With #GstSimclrTrainer:total-steps the trainer has enough after that many steps: it writes the
+ * checkpoint and returns EOS upstream, which ends the run. Where a `tee` above feeds other branches as
+ * well, only this branch ends and the others go on. Otherwise a run ends with the stream. Pairs that do
+ * not fill a batch are dropped.
+ *
+ * ## Checkpoints
+ *
+ * #GstSimclrTrainer:location is written every #GstSimclrTrainer:checkpoint-interval steps, at the end
+ * and on the way to READY, if there is something new: encoder, projection head, optimizer and
+ * position, as safetensors. A write is atomic: the file is the old one or the new one, whatever
+ * happens. If one fails in the middle of a run, a warning says so and training goes on; at the end it
+ * is an error. While training diverges the last good file is left alone.
+ *
+ * With #GstSimclrTrainer:resume a run goes on exactly where the file left it, bit for bit: simclrreplay
+ * and simclraugment upstream take up their random sequences at the right pair. If there is no such file
+ * yet, the run begins afresh; a file that cannot be read is an error, and is left as it is.
+ *
+ * ## Messages
+ *
+ * Each step posts an element message `simclr-training` (`gst-launch-1.0 -m` shows them) with these
+ * fields, which #GstSimclrTrainer:stats holds too:
+ *
+ * * `step` (#guint64): steps taken, those before a resume and skipped ones included
+ * * `loss` (#gdouble): mean over all views, in nats; ln(2N-1) when nothing has been learned of N pairs
+ * * `contrastive-accuracy` (#gdouble): share of views whose positive is the most similar, 0 to 1
+ * * `contrastive-entropy` (#gdouble): mean entropy of the softmax over the candidates, in nats
+ * * `learning-rate` (#gdouble): used in this step, after scaling and schedule
+ * * `pairs-per-second` (#gdouble): over the last ten seconds, whole pipeline
+ * * `gradient-norm` (#gdouble): Euclidean norm of the whole gradient
+ * * `embedding-deviation` (#gdouble): spread of the unit-length projections, 1 when even, 0 when
+ *   collapsed
+ * * `effective-rank` (#gdouble): dimensions that the projections use (RankMe)
+ * * `pairs` (#guint64): pairs that entered training since step 0
+ * * `skipped-steps` (#guint64): steps that changed nothing because loss or gradient were not finite
+ *
+ * A skipped step is also said in a warning, at most one in five seconds; 100 in a row are an error.
+ *
+ * Each checkpoint posts `simclr-checkpoint` with `location` (#gchararray) and `step` (#guint64). With
+ * #GstSimclrTrainer:total-steps progress messages of code `training` are posted about once a second;
+ * their structure has `percent` (#gint).
+ *
+ * ## Pretrain an encoder
+ *
+ * |[
+ * gst-launch-1.0 -m videotestsrc pattern=smpte num-buffers=256 ! video/x-raw,width=64,height=64 !
+ *     videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=32 !
+ *     simclrtrainer optimizer=sgd learning-rate=0.06 learning-rate-scaling=none
+ * ]|
+ *
+ * ## Write the encoder, then embed with it
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball ! video/x-raw,width=64,height=64 ! videoconvert !
+ *     simclrreplay min-fill=64 ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=32 !
+ *     simclrtrainer total-steps=20 location=encoder.safetensors
+ * gst-launch-1.0 videotestsrc num-buffers=10 ! simclrencoder location=encoder.safetensors ! fakesink
+ * ]|
+ */
+
+#include "gstsimclrtrainer-private.h"
+
+#include "gstsimclrmessages.h"
+#include "gstsimclrproperties.h"
+#include "gstsimclrresumequery.h"
+#include "gstsimclrtensorcaps.h"
+
+GST_DEBUG_CATEGORY (gst_simclr_trainer_debug);
+#define GST_CAT_DEFAULT gst_simclr_trainer_debug
+
+#define DEFAULT_CHECKPOINT_INTERVAL 100
+#define DEFAULT_PUBLISH_INTERVAL 1
+
+/* Ids from PROP_LIBRARY on are SimclrTrainer's writable properties. */
+enum
+{
+  PROP_0,
+  PROP_LOCATION,
+  PROP_CHECKPOINT_INTERVAL,
+  PROP_RESUME,
+  PROP_PUBLISH_INTERVAL,
+  PROP_STEP,
+  PROP_STATS,
+  PROP_LIBRARY,
+};
+
+static GPtrArray *library_properties; /* names, constant after class_init */
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SIMCLR_TENSOR_CAPS));
+
+G_DEFINE_FINAL_TYPE (GstSimclrTrainer, gst_simclr_trainer, GST_TYPE_BASE_SINK)
+GST_ELEMENT_REGISTER_DEFINE (simclrtrainer, "simclrtrainer", GST_RANK_NONE, GST_TYPE_SIMCLR_TRAINER)
+
+static void
+set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstSimclrTrainer *self = GST_SIMCLR_TRAINER (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_LOCATION:
+    g_free (self->settings.location);
+    self->settings.location = g_value_dup_string (value);
+    break;
+  case PROP_CHECKPOINT_INTERVAL:
+    self->settings.checkpoint_interval = g_value_get_uint64 (value);
+    break;
+  case PROP_RESUME:
+    self->settings.resume = g_value_get_boolean (value);
+    break;
+  case PROP_PUBLISH_INTERVAL:
+    self->settings.publish_interval = g_value_get_uint64 (value);
+    break;
+  default:
+    if (id >= PROP_LIBRARY)
+      gst_simclr_property_store (G_OBJECT (self->prototype), pspec->name, value);
+    else
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static GstStructure *
+get_stats (GstSimclrTrainer *self)
+{
+  SimclrTrainingStatistics statistics;
+  gdouble rate;
+
+  GST_OBJECT_LOCK (self);
+  statistics = self->statistics;
+  rate = self->pairs_per_second;
+  GST_OBJECT_UNLOCK (self);
+  return gst_simclr_training_structure_new ("simclr-trainer-stats", &statistics, rate);
+}
+
+static void
+get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstSimclrTrainer *self = GST_SIMCLR_TRAINER (object);
+
+  if (id == PROP_STATS) {
+    g_value_take_boxed (value, get_stats (self));
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_LOCATION:
+    g_value_set_string (value, self->settings.location);
+    break;
+  case PROP_CHECKPOINT_INTERVAL:
+    g_value_set_uint64 (value, self->settings.checkpoint_interval);
+    break;
+  case PROP_RESUME:
+    g_value_set_boolean (value, self->settings.resume);
+    break;
+  case PROP_PUBLISH_INTERVAL:
+    g_value_set_uint64 (value, self->settings.publish_interval);
+    break;
+  case PROP_STEP:
+    g_value_set_uint64 (value, self->statistics.step);
+    break;
+  default:
+    if (id >= PROP_LIBRARY)
+      gst_simclr_property_fetch (G_OBJECT (self->prototype), pspec->name, value);
+    else
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+/* A trainer of its own for each run, with the settings of this moment. */
+static SimclrTrainer *
+new_trainer (GstSimclrTrainer *self)
+{
+  SimclrTrainer *trainer = simclr_trainer_new ();
+
+  GST_OBJECT_LOCK (self);
+  for (guint i = 0; i < library_properties->len; i++) {
+    const gchar *name = g_ptr_array_index (library_properties, i);
+    g_auto (GValue) value = G_VALUE_INIT;
+
+    g_object_get_property (G_OBJECT (self->prototype), name, &value);
+    g_object_set_property (G_OBJECT (trainer), name, &value);
+  }
+  GST_OBJECT_UNLOCK (self);
+  return trainer;
+}
+
+static gboolean
+begin (GstSimclrTrainer *self)
+{
+  SimclrTrainingStatistics statistics = {0};
+  const gchar *location;
+  gboolean resume;
+
+  GST_OBJECT_LOCK (self);
+  location = self->settings.location;
+  self->location = location != NULL && *location != '\0' ? g_strdup (location) : NULL;
+  resume = self->settings.resume;
+  GST_OBJECT_UNLOCK (self);
+
+  self->trainer = new_trainer (self);
+  g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
+  if (!_gst_simclr_trainer_check_location (self) || (resume && !_gst_simclr_trainer_resume (self)))
+    return FALSE;
+  self->step = self->saved_step = self->first_step;
+  g_object_get (self->trainer, "pairs-seen", &statistics.pairs_seen, "skipped-steps",
+      &statistics.skipped, NULL);
+  statistics.step = self->step;
+  GST_OBJECT_LOCK (self);
+  self->statistics = statistics;
+  self->pairs_per_second = 0;
+  GST_OBJECT_UNLOCK (self);
+  return TRUE;
+}
+
+/* Back to what init left; no streaming thread is here. */
+static void
+reset (GstSimclrTrainer *self)
+{
+  g_mutex_lock (&self->lock);
+  g_clear_object (&self->trainer);
+  g_mutex_unlock (&self->lock);
+  g_clear_pointer (&self->location, g_free);
+  gst_simclr_branch_restore (&self->branch);
+  self->total_steps = self->first_step = self->step = self->saved_step = 0;
+  self->skipped_in_a_row = 0;
+  self->warned_at = self->progress_at = 0;
+  self->loss = 0;
+  self->in_progress = self->finished = FALSE;
+  self->rate.n = 0;
+}
+
+static GstStateChangeReturn
+change_state (GstElement *element, GstStateChange transition)
+{
+  GstSimclrTrainer *self = GST_SIMCLR_TRAINER (element);
+  GstStateChangeReturn result;
+
+  switch (transition) {
+  case GST_STATE_CHANGE_READY_TO_PAUSED:
+    if (!begin (self)) {
+      reset (self);
+      return GST_STATE_CHANGE_FAILURE;
+    }
+    break;
+  case GST_STATE_CHANGE_PAUSED_TO_PLAYING:
+    GST_OBJECT_LOCK (self);
+    self->playing_since = g_get_monotonic_time ();
+    GST_OBJECT_UNLOCK (self);
+    break;
+  default:
+    break;
+  }
+  result = GST_ELEMENT_CLASS (gst_simclr_trainer_parent_class)->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
+    _gst_simclr_trainer_save (self, TRUE);
+    _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_CANCELED);
+    reset (self);
+  } else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE) {
+    reset (self);
+  }
+  return result;
+}
+
+/* Before the EOS message: whoever sees it finds the checkpoint written. */
+static gboolean
+event (GstBaseSink *sink, GstEvent *event)
+{
+  GstSimclrTrainer *self = GST_SIMCLR_TRAINER (sink);
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
+    _gst_simclr_trainer_save (self, TRUE);
+    _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_CANCELED);
+    if (self->step == self->first_step && !self->finished &&
+        gst_pad_has_current_caps (GST_BASE_SINK_PAD (sink)))
+      GST_ELEMENT_WARNING (self, STREAM, FAILED,
+          ("The stream ended before the first step: nothing was learned."),
+          ("It had fewer frames than one batch; batch-size of simclrencoder says how many."));
+  }
+  return GST_BASE_SINK_CLASS (gst_simclr_trainer_parent_class)->event (sink, event);
+}
+
+static gboolean
+set_caps (GstBaseSink *sink, GstCaps *caps)
+{
+  g_autoptr (GError) error = NULL;
+  guint size, rows;
+
+  if (!gst_simclr_tensor_caps_parse (caps, &size, &rows, &error)) {
+    GST_ELEMENT_ERROR (
+        sink, STREAM, FORMAT, ("These tensors are no embeddings."), ("%s", error->message));
+    return FALSE;
+  }
+  GST_DEBUG_OBJECT (sink, "%u rows of %u floats", rows, size);
+  return TRUE;
+}
+
+/* The training handshake: the encoder upstream finds this and attaches its forward passes. */
+static gboolean
+propose_allocation (GstBaseSink *sink, GstQuery *query)
+{
+  gst_query_add_allocation_meta (query, GST_SIMCLR_FORWARD_META_API_TYPE, NULL);
+  return TRUE;
+}
+
+static gboolean
+answer_resume (GstSimclrTrainer *self, GstQuery *query)
+{
+  g_auto (GstSimclrResume) resume = {0};
+  gboolean answered = FALSE;
+
+  g_mutex_lock (&self->lock);
+  if (self->trainer != NULL) {
+    g_object_get (self->trainer, "step", &resume.step, "pairs-seen", &resume.pairs, NULL);
+    resume.weights = simclr_trainer_get_weights (self->trainer);
+    answered = TRUE;
+  }
+  g_mutex_unlock (&self->lock);
+  if (answered)
+    gst_simclr_resume_answer (query, &resume);
+  return answered;
+}
+
+static gboolean
+query (GstBaseSink *sink, GstQuery *query)
+{
+  if (gst_simclr_is_resume_query (query))
+    return answer_resume (GST_SIMCLR_TRAINER (sink), query);
+  return GST_BASE_SINK_CLASS (gst_simclr_trainer_parent_class)->query (sink, query);
+}
+
+static void
+finalize (GObject *object)
+{
+  GstSimclrTrainer *self = GST_SIMCLR_TRAINER (object);
+
+  reset (self);
+  g_free (self->settings.location);
+  g_object_unref (self->prototype);
+  g_mutex_clear (&self->lock);
+  G_OBJECT_CLASS (gst_simclr_trainer_parent_class)->finalize (object);
+}
+
+static void
+install_library_properties (GObjectClass *klass)
+{
+  GObjectClass *library = g_type_class_ref (SIMCLR_TYPE_TRAINER);
+  guint n, id = PROP_LIBRARY;
+  g_autofree GParamSpec **pspecs = g_object_class_list_properties (library, &n);
+
+  library_properties = g_ptr_array_new ();
+  for (guint i = 0; i < n; i++) {
+    if (!(pspecs[i]->flags & G_PARAM_WRITABLE))
+      continue;
+    g_ptr_array_add (library_properties, (gpointer) g_intern_string (pspecs[i]->name));
+    g_object_class_install_property (klass, id++,
+        gst_simclr_property_like (
+            pspecs[i], G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  }
+}
+
+static void
+install_properties (GObjectClass *klass)
+{
+  g_object_class_install_property (klass, PROP_LOCATION,
+      g_param_spec_string ("location", "Location",
+          "Safetensors file that checkpoints are written to, and the encoder with them; unset: "
+          "none "
+          "is written.",
+          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
+      g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",
+          "Steps from one checkpoint to the next; 0: only at the end and on the way to READY.", 0,
+          G_MAXUINT64, DEFAULT_CHECKPOINT_INTERVAL,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (klass, PROP_RESUME,
+      g_param_spec_boolean ("resume", "Resume",
+          "Go on from the checkpoint at location, if there is one; otherwise it is overwritten.",
+          FALSE, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_PUBLISH_INTERVAL,
+      g_param_spec_uint64 ("publish-interval", "Publish interval",
+          "Steps after which new weights are published under the encoder's model name, for other "
+          "encoders to take; 0: never.",
+          0, G_MAXUINT64, DEFAULT_PUBLISH_INTERVAL,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (klass, PROP_STEP,
+      g_param_spec_uint64 ("step", "Step",
+          "Steps taken, those before a resume and skipped ones included.", 0, G_MAXUINT64, 0,
+          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  g_object_class_install_property (klass, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "The last step in numbers: the fields of the message simclr-training.",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  install_library_properties (klass);
+}
+
+static void
+gst_simclr_trainer_class_init (GstSimclrTrainerClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_simclr_trainer_debug, "simclrtrainer", 0, "SimCLR trainer");
+
+  object_class->set_property = set_property;
+  object_class->get_property = get_property;
+  object_class->finalize = finalize;
+  install_properties (object_class);
+
+  element_class->change_state = change_state;
+  gst_element_class_set_static_metadata (element_class, "SimCLR trainer", "Sink/Analyzer/Video",
+      "Trains the simclrencoder upstream by contrastive loss and writes checkpoints",
+      "The gst-simclr authors");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+
+  sink_class->render = _gst_simclr_trainer_render;
+  sink_class->event = event;
+  sink_class->query = query;
+  sink_class->set_caps = set_caps;
+  sink_class->propose_allocation = propose_allocation;
+}
+
+static void
+gst_simclr_trainer_init (GstSimclrTrainer *self)
+{
+  GstBaseSink *sink = GST_BASE_SINK (self);
+
+  self->prototype = simclr_trainer_new ();
+  self->settings.checkpoint_interval = DEFAULT_CHECKPOINT_INTERVAL;
+  self->settings.publish_interval = DEFAULT_PUBLISH_INTERVAL;
+  g_mutex_init (&self->lock);
+
+  /* training has no clock to follow, nothing to preroll, and must not keep a batch beyond its step */
+  gst_base_sink_set_sync (sink, FALSE);
+  gst_base_sink_set_async_enabled (sink, FALSE);
+  gst_base_sink_set_last_sample_enabled (sink, FALSE);
+  gst_base_sink_set_drop_out_of_segment (sink, FALSE);
+}
