@@ -250,7 +250,7 @@ end_of_input (GstSimclrReplay *self, GstEvent *event)
   if (self->run.policy != SIMCLR_REPLAY_POLICY_ALL && self->pushed < self->run.min_fill)
     GST_WARNING_OBJECT (self,
         "input ended when %" G_GUINT64_FORMAT " samples had been pushed, and sampling ends with "
-                                              "it; policy=all trains on a file or folder",
+        "it; policy=all trains on a file or folder",
         self->pushed);
   g_cond_signal (&self->wake);
   g_mutex_unlock (&self->lock);

@@ -21,7 +21,8 @@ G_BEGIN_DECLS
  *
  * Codes of the domain %SIMCLR_ERROR.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_ERROR_FAILED,
   SIMCLR_ERROR_SHAPE,
   SIMCLR_ERROR_VALUE,
@@ -44,7 +45,8 @@ typedef enum {
  *
  * Residual encoders, as in torchvision and the official SimCLR code.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_ARCHITECTURE_RESNET18,
   SIMCLR_ARCHITECTURE_RESNET34,
   SIMCLR_ARCHITECTURE_RESNET50,
@@ -60,7 +62,8 @@ typedef enum {
  *
  * The first layers of the encoder.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_STEM_AUTO,
   SIMCLR_STEM_IMAGENET,
   SIMCLR_STEM_CIFAR,
@@ -74,7 +77,8 @@ typedef enum {
  *
  * Number format of activations and products.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_PRECISION_AUTO,
   SIMCLR_PRECISION_FLOAT32,
   SIMCLR_PRECISION_BFLOAT16,
@@ -88,7 +92,8 @@ typedef enum {
  *
  * Who computes the convolutions.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_PROVIDER_AUTO,
   SIMCLR_PROVIDER_OPENBLAS,
   SIMCLR_PROVIDER_ONEDNN,
@@ -102,7 +107,8 @@ typedef enum {
  *
  * How pixels become the encoder's input.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_NORMALIZATION_AUTO,
   SIMCLR_NORMALIZATION_NONE,
   SIMCLR_NORMALIZATION_IMAGENET,
@@ -115,7 +121,8 @@ typedef enum {
  *
  * Which embedding of a frame is wanted.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_OUTPUT_REPRESENTATION,
   SIMCLR_OUTPUT_PROJECTION,
 } SimclrOutput;
@@ -130,7 +137,8 @@ typedef enum {
  *
  * Layout of a frame's pixels.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_PIXEL_FORMAT_RGB,
   SIMCLR_PIXEL_FORMAT_BGR,
   SIMCLR_PIXEL_FORMAT_RGBX,
@@ -146,7 +154,8 @@ typedef enum {
  *
  * Resampling filter of crops.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_INTERPOLATION_BICUBIC,
   SIMCLR_INTERPOLATION_BILINEAR,
 } SimclrInterpolation;
@@ -159,7 +168,8 @@ typedef enum {
  *
  * Which frames a replay memory keeps.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_REPLAY_POLICY_ALL,
   SIMCLR_REPLAY_POLICY_FIFO,
   SIMCLR_REPLAY_POLICY_RESERVOIR,
@@ -172,7 +182,8 @@ typedef enum {
  *
  * The contrastive loss.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_LOSS_NT_XENT, /*< nick=nt-xent >*/
 } SimclrLoss;
 
@@ -185,7 +196,8 @@ typedef enum {
  *
  * How the weights follow the gradient.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_OPTIMIZER_LARS,
   SIMCLR_OPTIMIZER_SGD,
   SIMCLR_OPTIMIZER_ADAMW,
@@ -199,7 +211,8 @@ typedef enum {
  *
  * How the learning rate depends on the batch (paper, appendix B.1).
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_LEARNING_RATE_SCALING_NONE,
   SIMCLR_LEARNING_RATE_SCALING_LINEAR,
   SIMCLR_LEARNING_RATE_SCALING_SQRT,
@@ -212,7 +225,8 @@ typedef enum {
  *
  * How the learning rate depends on the step.
  */
-typedef enum {
+typedef enum
+{
   SIMCLR_SCHEDULE_COSINE,
   SIMCLR_SCHEDULE_CONSTANT,
 } SimclrSchedule;

@@ -10,25 +10,31 @@ typedef gint32 Mask __attribute__ ((vector_size (64)));
 #define LANES 16
 #define INLINE static inline __attribute__ ((always_inline))
 
-/* Whole vectors where there are 16 channels left, else what is left. */
 INLINE Vector
-load (const gfloat *from, gsize lanes)
+load (const gfloat *from)
 {
-  Vector value = {0};
-
-  if (lanes >= LANES)
-    return *(const Vector *) from;
-  memcpy (&value, from, lanes * sizeof (gfloat));
-  return value;
+  return *(const Vector *) from;
 }
 
 INLINE void
-store (gfloat *to, Vector value, gsize lanes)
+store (gfloat *to, Vector value)
 {
-  if (lanes >= LANES)
-    *(Vector *) to = value;
-  else
-    memcpy (to, &value, lanes * sizeof (gfloat));
+  *(Vector *) to = value;
+}
+
+/* The last channels of some pixels, less than a vector of them, padded with zeros. */
+static void
+pad_channels (const gfloat *const *from, gsize pixels, gsize c, gsize channels, gfloat *padded,
+    const gfloat **to)
+{
+  memset (padded, 0, pixels * LANES * sizeof (gfloat));
+  for (gsize i = 0; i < pixels; i++) {
+    const gfloat *pixel = from[i]; /* from may be to */
+
+    to[i] = pixel ? padded + i * LANES : NULL;
+    if (pixel)
+      memcpy (padded + i * LANES, pixel + c, (channels - c) * sizeof (gfloat));
+  }
 }
 
 /* B' d */
@@ -47,19 +53,18 @@ input_line (Vector d0, Vector d1, Vector d2, Vector d3, Vector d4, Vector d5, Ve
 }
 
 INLINE void
-input_vector (const gfloat *const from[36], gsize c, gsize lanes, gfloat *to, gsize stride)
+input_vector (const gfloat *const from[36], gsize c, gfloat *to, gsize stride)
 {
   Vector t[36], v[36];
 
   for (gsize j = 0; j < 6; j++)
-    input_line (load (from[j] + c, lanes), load (from[6 + j] + c, lanes),
-        load (from[12 + j] + c, lanes), load (from[18 + j] + c, lanes),
-        load (from[24 + j] + c, lanes), load (from[30 + j] + c, lanes), t + j, 6);
+    input_line (load (from[j] + c), load (from[6 + j] + c), load (from[12 + j] + c),
+        load (from[18 + j] + c), load (from[24 + j] + c), load (from[30 + j] + c), t + j, 6);
   for (gsize i = 0; i < 6; i++)
     input_line (t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4], t[6 * i + 5],
         v + 6 * i, 1);
   for (gsize i = 0; i < 36; i++)
-    store (to + i * stride + c, v[i], lanes);
+    store (to + i * stride + c, v[i]);
 }
 
 SIMCLR_MULTIVERSION
@@ -69,9 +74,14 @@ _simclr_winograd_input (const gfloat *const from[36], gsize channels, gfloat *to
   gsize c = 0;
 
   for (; c + LANES <= channels; c += LANES)
-    input_vector (from, c, LANES, to, stride);
-  if (c < channels)
-    input_vector (from, c, channels - c, to, stride);
+    input_vector (from, c, to, stride);
+  if (c < channels) {
+    gfloat padded[36 * LANES];
+    const gfloat *pixels[36];
+
+    pad_channels (from, 36, c, channels, padded, pixels);
+    input_vector (pixels, 0, to + c, stride);
+  }
 }
 
 /* A' m */
@@ -88,16 +98,16 @@ output_line (
 }
 
 INLINE void
-output_vector (const gfloat *m, gsize stride, gsize c, gsize lanes, gfloat *const to[16],
+output_vector (const gfloat *m, gsize stride, gsize c, gfloat *const to[16],
     const gfloat *const residual[16], const gfloat *bias, gboolean relu)
 {
   Vector t[24], y[16];
   const Vector zero = {0};
 
   for (gsize j = 0; j < 6; j++)
-    output_line (load (m + j * stride + c, lanes), load (m + (6 + j) * stride + c, lanes),
-        load (m + (12 + j) * stride + c, lanes), load (m + (18 + j) * stride + c, lanes),
-        load (m + (24 + j) * stride + c, lanes), load (m + (30 + j) * stride + c, lanes), t + j, 6);
+    output_line (load (m + j * stride + c), load (m + (6 + j) * stride + c),
+        load (m + (12 + j) * stride + c), load (m + (18 + j) * stride + c),
+        load (m + (24 + j) * stride + c), load (m + (30 + j) * stride + c), t + j, 6);
   for (gsize i = 0; i < 4; i++)
     output_line (t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4], t[6 * i + 5],
         y + 4 * i, 1);
@@ -107,12 +117,12 @@ output_vector (const gfloat *m, gsize stride, gsize c, gsize lanes, gfloat *cons
     if (!to[i])
       continue;
     if (bias)
-      value += load (bias + c, lanes);
+      value += load (bias + c);
     if (residual)
-      value += load (residual[i] + c, lanes);
+      value += load (residual[i] + c);
     if (relu)
       value = (Vector) ((Mask) value & ~(value < zero)); /* a NaN stays one */
-    store (to[i] + c, value, lanes);
+    store (to[i] + c, value);
   }
 }
 
@@ -124,9 +134,23 @@ _simclr_winograd_output (const gfloat *m, gsize stride, gsize channels, gfloat *
   gsize c = 0;
 
   for (; c + LANES <= channels; c += LANES)
-    output_vector (m, stride, c, LANES, to, residual, bias, relu);
-  if (c < channels)
-    output_vector (m, stride, c, channels - c, to, residual, bias, relu);
+    output_vector (m, stride, c, to, residual, bias, relu);
+  if (c < channels) {
+    gfloat y[16 * LANES], added[17 * LANES] = {0};
+    const gfloat *residuals[16], *biases[1] = {bias};
+    gfloat *pixels[16];
+
+    pad_channels (biases, 1, c, channels, added + 16 * LANES, biases);
+    if (residual)
+      pad_channels (residual, 16, c, channels, added, residuals);
+    for (gsize i = 0; i < 16; i++)
+      pixels[i] = to[i] ? y + i * LANES : NULL;
+    output_vector (m + c, stride, 0, pixels, residual ? residuals : NULL, biases[0], relu);
+    for (gsize i = 0; i < 16; i++) {
+      if (to[i])
+        memcpy (to[i] + c, pixels[i], (channels - c) * sizeof (gfloat));
+    }
+  }
 }
 
 /* A dy */
@@ -145,24 +169,23 @@ output_gradient_line (Vector y0, Vector y1, Vector y2, Vector y3, Vector *t, gsi
 }
 
 INLINE Vector
-load_or_zero (const gfloat *from, gsize c, gsize lanes)
+load_or_zero (const gfloat *from, gsize c)
 {
-  return from ? load (from + c, lanes) : (Vector){0};
+  return from ? load (from + c) : (Vector){0};
 }
 
 INLINE void
-output_gradient_vector (
-    const gfloat *const from[16], gsize c, gsize lanes, gfloat *to, gsize stride)
+output_gradient_vector (const gfloat *const from[16], gsize c, gfloat *to, gsize stride)
 {
   Vector t[24], v[36];
 
   for (gsize j = 0; j < 4; j++)
-    output_gradient_line (load_or_zero (from[j], c, lanes), load_or_zero (from[4 + j], c, lanes),
-        load_or_zero (from[8 + j], c, lanes), load_or_zero (from[12 + j], c, lanes), t + j, 4);
+    output_gradient_line (load_or_zero (from[j], c), load_or_zero (from[4 + j], c),
+        load_or_zero (from[8 + j], c), load_or_zero (from[12 + j], c), t + j, 4);
   for (gsize i = 0; i < 6; i++)
     output_gradient_line (t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v + 6 * i, 1);
   for (gsize i = 0; i < 36; i++)
-    store (to + i * stride + c, v[i], lanes);
+    store (to + i * stride + c, v[i]);
 }
 
 SIMCLR_MULTIVERSION
@@ -173,9 +196,14 @@ _simclr_winograd_output_gradient (
   gsize c = 0;
 
   for (; c + LANES <= channels; c += LANES)
-    output_gradient_vector (from, c, LANES, to, stride);
-  if (c < channels)
-    output_gradient_vector (from, c, channels - c, to, stride);
+    output_gradient_vector (from, c, to, stride);
+  if (c < channels) {
+    gfloat padded[16 * LANES];
+    const gfloat *pixels[16];
+
+    pad_channels (from, 16, c, channels, padded, pixels);
+    output_gradient_vector (pixels, 0, to + c, stride);
+  }
 }
 
 /* G w */
@@ -194,19 +222,19 @@ weights_line (Vector w0, Vector w1, Vector w2, Vector *t, gsize step)
 }
 
 INLINE void
-weights_vector (const gfloat *w, gsize tap_stride, gsize c, gsize lanes, gboolean rotated,
-    gfloat *to, gsize stride)
+weights_vector (
+    const gfloat *w, gsize tap_stride, gsize c, gboolean rotated, gfloat *to, gsize stride)
 {
   Vector g[9], t[18], u[36];
 
   for (gsize tap = 0; tap < 9; tap++)
-    g[rotated ? 8 - tap : tap] = load (w + tap * tap_stride + c, lanes);
+    g[rotated ? 8 - tap : tap] = load (w + tap * tap_stride + c);
   for (gsize j = 0; j < 3; j++)
     weights_line (g[j], g[3 + j], g[6 + j], t + j, 3);
   for (gsize i = 0; i < 6; i++)
     weights_line (t[3 * i], t[3 * i + 1], t[3 * i + 2], u + 6 * i, 1);
   for (gsize i = 0; i < 36; i++)
-    store (to + i * stride + c, u[i], lanes);
+    store (to + i * stride + c, u[i]);
 }
 
 SIMCLR_MULTIVERSION
@@ -217,9 +245,16 @@ _simclr_winograd_weights (
   gsize c = 0;
 
   for (; c + LANES <= channels; c += LANES)
-    weights_vector (w, tap_stride, c, LANES, rotated, to, stride);
-  if (c < channels)
-    weights_vector (w, tap_stride, c, channels - c, rotated, to, stride);
+    weights_vector (w, tap_stride, c, rotated, to, stride);
+  if (c < channels) {
+    gfloat padded[9 * LANES];
+    const gfloat *taps[9];
+
+    for (gsize tap = 0; tap < 9; tap++)
+      taps[tap] = w + tap * tap_stride;
+    pad_channels (taps, 9, c, channels, padded, taps);
+    weights_vector (padded, LANES, 0, rotated, to + c, stride);
+  }
 }
 
 /* G' du */
@@ -236,21 +271,19 @@ weights_gradient_line (
 }
 
 INLINE void
-weights_gradient_vector (
-    const gfloat *du, gsize stride, gsize c, gsize lanes, gfloat *dw, gsize tap_stride)
+weights_gradient_vector (const gfloat *du, gsize stride, gsize c, gfloat *dw, gsize tap_stride)
 {
   Vector t[18], g[9];
 
   for (gsize j = 0; j < 6; j++)
-    weights_gradient_line (load (du + j * stride + c, lanes),
-        load (du + (6 + j) * stride + c, lanes), load (du + (12 + j) * stride + c, lanes),
-        load (du + (18 + j) * stride + c, lanes), load (du + (24 + j) * stride + c, lanes),
-        load (du + (30 + j) * stride + c, lanes), t + j, 6);
+    weights_gradient_line (load (du + j * stride + c), load (du + (6 + j) * stride + c),
+        load (du + (12 + j) * stride + c), load (du + (18 + j) * stride + c),
+        load (du + (24 + j) * stride + c), load (du + (30 + j) * stride + c), t + j, 6);
   for (gsize i = 0; i < 3; i++)
     weights_gradient_line (t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4],
         t[6 * i + 5], g + 3 * i, 1);
   for (gsize tap = 0; tap < 9; tap++)
-    store (dw + tap * tap_stride + c, g[tap], lanes);
+    store (dw + tap * tap_stride + c, g[tap]);
 }
 
 SIMCLR_MULTIVERSION
@@ -261,7 +294,12 @@ _simclr_winograd_weights_gradient (
   gsize c = 0;
 
   for (; c + LANES <= channels; c += LANES)
-    weights_gradient_vector (du, stride, c, LANES, dw, tap_stride);
-  if (c < channels)
-    weights_gradient_vector (du, stride, c, channels - c, dw, tap_stride);
+    weights_gradient_vector (du, stride, c, dw, tap_stride);
+  if (c < channels) {
+    gfloat taps[9 * LANES];
+
+    weights_gradient_vector (du + c, stride, 0, taps, LANES);
+    for (gsize tap = 0; tap < 9; tap++)
+      memcpy (dw + tap * tap_stride + c, taps + tap * LANES, (channels - c) * sizeof (gfloat));
+  }
 }

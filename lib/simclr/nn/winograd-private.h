@@ -12,6 +12,8 @@
 #define SIMCLR_WINOGRAD_INPUT 6   /* side of a tile of the input */
 #define SIMCLR_WINOGRAD_OUTPUT 4  /* side of a tile of the output */
 
+/* The transformed side has room for channels rounded up to 16. */
+
 /* B' d B. from: 36 pointers to the tile's pixels (channels each), to: point i at to + i * stride. */
 void _simclr_winograd_input (
     const gfloat *const from[SIMCLR_WINOGRAD_POINTS], gsize channels, gfloat *to, gsize stride);
