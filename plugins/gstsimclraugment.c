@@ -60,12 +60,12 @@
 #include <simclr/simclr.h>
 
 #include "gstsimclrpairmeta.h"
+#include "gstsimclrvideo.h"
 #include "gstsimclrframehistory.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_simclr_augment_debug);
 #define GST_CAT_DEFAULT gst_simclr_augment_debug
 
-#define INPUT_FORMATS "{ RGB, BGR, RGBx, BGRx, GRAY8 }"
 #define RESUME_QUERY "simclr-resume"
 
 /* SimclrAugment's properties become the element's, with the same numbers, ranges and words. */
@@ -102,8 +102,8 @@ struct _GstSimclrAugment
 static GParamSpec *library_properties[N_LIBRARY_PROPERTIES]; /* constant after class_init */
 static guint size_property;
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
-    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (INPUT_FORMATS)));
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK,
+    GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SIMCLR_VIDEO_FORMATS)));
 
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
@@ -308,34 +308,6 @@ apply_settings (GstSimclrAugment *self, const Settings *settings)
   self->applied = settings->version;
 }
 
-static void
-describe_frame (const GstVideoFrame *frame, SimclrFrame *description)
-{
-  *description = (SimclrFrame){
-      .data = GST_VIDEO_FRAME_PLANE_DATA (frame, 0),
-      .width = (guint) GST_VIDEO_FRAME_WIDTH (frame),
-      .height = (guint) GST_VIDEO_FRAME_HEIGHT (frame),
-      .stride = (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (frame, 0),
-  };
-  switch (GST_VIDEO_FRAME_FORMAT (frame)) {
-  case GST_VIDEO_FORMAT_BGR:
-    description->format = SIMCLR_PIXEL_FORMAT_BGR;
-    break;
-  case GST_VIDEO_FORMAT_RGBx:
-    description->format = SIMCLR_PIXEL_FORMAT_RGBX;
-    break;
-  case GST_VIDEO_FORMAT_BGRx:
-    description->format = SIMCLR_PIXEL_FORMAT_BGRX;
-    break;
-  case GST_VIDEO_FORMAT_GRAY8:
-    description->format = SIMCLR_PIXEL_FORMAT_GRAY8;
-    break;
-  default:
-    description->format = SIMCLR_PIXEL_FORMAT_RGB;
-    break;
-  }
-}
-
 /* Draws and makes one view of a frame. */
 static gboolean
 make_view (GstSimclrAugment *self, const GstVideoFrame *in, guint number, GstVideoFrame *out,
@@ -346,7 +318,7 @@ make_view (GstSimclrAugment *self, const GstVideoFrame *in, guint number, GstVid
   g_autoptr (GError) error = NULL;
   SimclrFrame frame;
 
-  describe_frame (in, &frame);
+  gst_simclr_describe_frame (in, &frame);
   view->pts = GST_BUFFER_PTS (in->buffer);
   simclr_augment_draw (self->augment, self->pairs, number, frame.width, frame.height, &view->draw);
   if (simclr_augment_apply (self->augment, &frame, &view->draw,
