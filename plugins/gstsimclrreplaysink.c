@@ -250,7 +250,7 @@ end_of_input (GstSimclrReplay *self, GstEvent *event)
   if (self->run.policy != SIMCLR_REPLAY_POLICY_ALL && self->pushed < self->run.min_fill)
     GST_WARNING_OBJECT (self,
         "input ended when %" G_GUINT64_FORMAT " samples had been pushed, and sampling ends with "
-                                              "it; policy=all trains on a file or folder",
+        "it; policy=all trains on a file or folder",
         self->pushed);
   g_cond_signal (&self->wake);
   g_mutex_unlock (&self->lock);
@@ -303,6 +303,9 @@ gst_simclr_replay_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
     return TRUE;
   case GST_EVENT_SEGMENT:
     gst_event_copy_segment (event, &self->segment);
+    g_mutex_lock (&self->lock);
+    self->seqnum = gst_event_get_seqnum (event);
+    g_mutex_unlock (&self->lock);
     gst_event_unref (event);
     return TRUE;
   case GST_EVENT_GAP:
