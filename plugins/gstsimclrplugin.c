@@ -6,7 +6,8 @@
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
-  return GST_ELEMENT_REGISTER (simclraugment, plugin) && GST_ELEMENT_REGISTER (simclrreplay, plugin);
+  return GST_ELEMENT_REGISTER (simclraugment, plugin) &&
+         GST_ELEMENT_REGISTER (simclrreplay, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, simclr,
