@@ -20,6 +20,7 @@
  *
  * Frames are held by reference, and copied only when holding them would starve somebody: buffers of a
  * pool with a fixed number of buffers, memory of a device, or a small piece of a large memory.
+ * #GstSimclrReplay:max-bytes counts the memory of the pixels; the bookkeeping adds about 1 KiB a frame.
  * Frames flagged GAP or CORRUPTED, and empty ones, are not stored. A flush or a seek does not clear
  * the memory; going to READY does. When the input's caps change, frames stored before keep theirs,
  * and each sample is preceded by its caps where they differ from those of the sample before.
@@ -253,6 +254,7 @@ start (GstSimclrReplay *self)
   self->copied = self->ignored = 0;
   self->need_segment = TRUE;
   self->was_flushed = FALSE;
+  self->seqnum = GST_SEQNUM_INVALID;
   g_mutex_unlock (&self->lock);
   gst_simclr_replay_reset_src (self);
 

@@ -47,6 +47,7 @@ struct _GstSimclrReplay
   GQueue pending;        /* of GstEvent, to be sent before the next sample */
   gboolean need_segment; /* a segment must be sent before the next sample */
   gboolean was_flushed;  /* since the last segment: running time starts at 0 */
+  guint32 seqnum;        /* of the input's segment, or GST_SEQNUM_INVALID */
 
   /* streaming thread of the sink pad */
   GstCaps *caps; /* of the frames coming in */

@@ -303,6 +303,9 @@ gst_simclr_replay_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
     return TRUE;
   case GST_EVENT_SEGMENT:
     gst_event_copy_segment (event, &self->segment);
+    g_mutex_lock (&self->lock);
+    self->seqnum = gst_event_get_seqnum (event);
+    g_mutex_unlock (&self->lock);
     gst_event_unref (event);
     return TRUE;
   case GST_EVENT_GAP:

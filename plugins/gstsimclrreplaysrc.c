@@ -88,6 +88,17 @@ push_events (GstSimclrReplay *self, GQueue *events)
     gst_pad_push_event (self->srcpad, event);
 }
 
+/* With the number of the input's segment, so that a seek can be told from what it led to. */
+static void
+push_numbered (GstSimclrReplay *self, GstEvent *event)
+{
+  g_mutex_lock (&self->lock);
+  if (self->seqnum != GST_SEQNUM_INVALID)
+    gst_event_set_seqnum (event, self->seqnum);
+  g_mutex_unlock (&self->lock);
+  gst_pad_push_event (self->srcpad, event);
+}
+
 static void
 push_caps (GstSimclrReplay *self, GstCaps *caps)
 {
@@ -112,7 +123,7 @@ push_segment (GstSimclrReplay *self, gboolean was_flushed)
     if (GST_CLOCK_TIME_IS_VALID (now))
       segment.base = now;
   }
-  gst_pad_push_event (self->srcpad, gst_event_new_segment (&segment));
+  push_numbered (self, gst_event_new_segment (&segment));
 }
 
 static GstClockTime
@@ -178,7 +189,7 @@ finish (GstSimclrReplay *self, GQueue *events)
   if (self->src_caps)
     push_events (self, events);
   g_queue_clear_full (events, (GDestroyNotify) gst_event_unref);
-  gst_pad_push_event (self->srcpad, gst_event_new_eos ());
+  push_numbered (self, gst_event_new_eos ());
   g_mutex_lock (&self->lock);
   stop_sampling (self, GST_FLOW_EOS);
   g_mutex_unlock (&self->lock);
@@ -199,7 +210,7 @@ give_up (GstSimclrReplay *self, GstFlowReturn flow)
   if (is_error && input_ended)
     GST_ELEMENT_FLOW_ERROR (self, flow);
   if (flow == GST_FLOW_EOS || (is_error && input_ended))
-    gst_pad_push_event (self->srcpad, gst_event_new_eos ());
+    push_numbered (self, gst_event_new_eos ());
 
   g_mutex_lock (&self->lock);
   stop_sampling (self, flow);
