@@ -171,15 +171,17 @@ make_output (GstSimclrReplay *self, GstSample *frame, guint64 index)
   return buffer;
 }
 
-/* Sampling is over, for good or until something restarts it; lock held. */
+/* Ends the task, unless something has restarted sampling since the flow was set. */
 static void
-stop_sampling (GstSimclrReplay *self, GstFlowReturn flow)
+stop_sampling (GstSimclrReplay *self)
 {
-  if (self->flow == GST_FLOW_OK)
-    self->flow = flow;
-  GST_INFO_OBJECT (self, "sampling stops: %s, %" G_GUINT64_FORMAT " samples pushed",
-      gst_flow_get_name (self->flow), self->pushed);
-  gst_pad_pause_task (self->srcpad);
+  g_mutex_lock (&self->lock);
+  if (self->flow != GST_FLOW_OK) {
+    GST_INFO_OBJECT (self, "sampling stops: %s, %" G_GUINT64_FORMAT " samples pushed",
+        gst_flow_get_name (self->flow), self->pushed);
+    gst_pad_pause_task (self->srcpad);
+  }
+  g_mutex_unlock (&self->lock);
 }
 
 static void
@@ -190,9 +192,7 @@ finish (GstSimclrReplay *self, GQueue *events)
     push_events (self, events);
   g_queue_clear_full (events, (GDestroyNotify) gst_event_unref);
   push_numbered (self, gst_event_new_eos ());
-  g_mutex_lock (&self->lock);
-  stop_sampling (self, GST_FLOW_EOS);
-  g_mutex_unlock (&self->lock);
+  stop_sampling (self);
 }
 
 /* Something downstream does not take samples any more. */
@@ -204,6 +204,8 @@ give_up (GstSimclrReplay *self, GstFlowReturn flow)
 
   g_mutex_lock (&self->lock);
   input_ended = self->input_ended;
+  if (self->flow == GST_FLOW_OK)
+    self->flow = flow;
   g_mutex_unlock (&self->lock);
 
   /* the input hears of it by its next frame; without one nobody but us can tell */
@@ -211,10 +213,7 @@ give_up (GstSimclrReplay *self, GstFlowReturn flow)
     GST_ELEMENT_FLOW_ERROR (self, flow);
   if (flow == GST_FLOW_EOS || (is_error && input_ended))
     push_numbered (self, gst_event_new_eos ());
-
-  g_mutex_lock (&self->lock);
-  stop_sampling (self, flow);
-  g_mutex_unlock (&self->lock);
+  stop_sampling (self);
 }
 
 /* Waits for a turn other than TURN_WAIT. FALSE: sampling has to stop. For a sample or the end it
@@ -241,6 +240,8 @@ wait_for_turn (GstSimclrReplay *self, Turn *turn, GstSample **frame, GQueue *eve
     self->pushed++;
     self->need_segment = self->was_flushed = FALSE;
   }
+  if (*turn == TURN_END)
+    self->flow = GST_FLOW_EOS; /* before the event, after which a new stream may restart sampling */
   if (*turn != TURN_LOCATE) {
     *events = self->pending;
     g_queue_init (&self->pending);
