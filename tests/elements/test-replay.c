@@ -244,6 +244,32 @@ test_new_stream_after_the_end (void)
 }
 
 static GstPadProbeReturn
+start_stream_at_eos (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+  if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) != GST_EVENT_EOS)
+    return GST_PAD_PROBE_OK;
+  g_assert_true (gst_harness_push_event (user_data, gst_event_new_stream_start ("second")));
+  return GST_PAD_PROBE_REMOVE;
+}
+
+static void
+test_new_stream_while_the_end_goes_out (void)
+{
+  GstHarness *harness = harness_new ("policy=all epochs=1");
+
+  gst_pad_add_probe (
+      harness->sinkpad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, start_stream_at_eos, harness, NULL);
+  push_frames (harness, 0, 5);
+  g_assert_true (gst_harness_push_event (harness, gst_event_new_eos ()));
+  wait_for_event (harness, GST_EVENT_EOS);
+  push_frames (harness, 5, 5);
+  g_assert_true (gst_harness_push_event (harness, gst_event_new_eos ()));
+  wait_for_event (harness, GST_EVENT_EOS);
+  g_assert_cmpuint (gst_harness_buffers_received (harness), ==, 10);
+  gst_harness_teardown (harness);
+}
+
+static GstPadProbeReturn
 return_eos (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 {
   gint *samples = user_data;
@@ -308,6 +334,8 @@ main (int argc, char **argv)
   g_test_add_func ("/replay/resumes-in-the-middle", test_resumes_in_the_middle);
   g_test_add_func ("/replay/flush-keeps-the-memory", test_flush_keeps_the_memory);
   g_test_add_func ("/replay/new-stream-after-the-end", test_new_stream_after_the_end);
+  g_test_add_func (
+      "/replay/new-stream-while-the-end-goes-out", test_new_stream_while_the_end_goes_out);
   g_test_add_func ("/replay/downstream-ends-a-run", test_downstream_ends_a_run);
   g_test_add_func ("/replay/full-is-a-clear-error", test_full_is_a_clear_error);
   return g_test_run ();
