@@ -117,6 +117,7 @@ test_is_its_definition (void)
       {40, 30, 4, 40, 0.1},
       {300, 150, 16, 20, 0.07},
       {2500, 70, 24, 200, 0.5},
+      {2500, 70, 24, 1, 0.5},
       {1, 3, 8, 1, 1},
   };
 
@@ -175,14 +176,20 @@ test_ties_are_settled (void)
 {
   const gfloat train[] = {1, 0, 2, 0, 3, 0, 4, 0};
   const guint32 labels[] = {9, 9, 5, 5};
+  const gfloat crowd[] = {1, 1, 2, 2, 1, 0, 3, 0};
+  const guint32 crowd_labels[] = {5, 9, 9, 5};
   const gfloat test[] = {1, 0};
-  g_autofree guint32 *two = NULL, *four = NULL;
+  g_autofree guint32 *two = NULL, *four = NULL, *three = NULL;
   gsize n;
 
   two = simclr_knn_classify (train, 8, labels, 4, test, 2, 2, 0.1, &n, NULL);
   g_assert_cmpuint (two[0], ==, 9);
   four = simclr_knn_classify (train, 8, labels, 4, test, 2, 4, 0.1, &n, NULL);
   g_assert_cmpuint (four[0], ==, 5);
+
+  /* two nearer ones come after two that are equal: of these the later one leaves */
+  three = simclr_knn_classify (crowd, 8, crowd_labels, 4, test, 2, 3, 0.1, &n, NULL);
+  g_assert_cmpuint (three[0], ==, 5);
 }
 
 static void

@@ -478,6 +478,20 @@ test_a_file_cut_while_open_is_an_error (Fixture *fixture, gconstpointer data)
   g_assert_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT);
 }
 
+/* A header of more than 100 MB is no header, however long the file; this one is a hole. */
+static void
+test_huge_headers_are_not_read (Fixture *fixture, gconstpointer data)
+{
+  const guint64 length = GUINT64_TO_LE ((guint64) 100000001);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_file_set_contents (fixture->path, (const gchar *) &length, 8, NULL));
+  g_assert_cmpint (truncate (fixture->path, 200000000), ==, 0);
+  g_assert_null (_simclr_safetensors_open (fixture->path, &error));
+  g_assert_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT);
+  g_assert_nonnull (strstr (error->message, "at most"));
+}
+
 static void
 test_what_is_no_file_is_an_error (Fixture *fixture, gconstpointer data)
 {
@@ -514,6 +528,7 @@ main (int argc, char **argv)
   ADD ("what-is-written-is-read", test_what_is_written_is_read);
   ADD ("layout-is-aligned-and-repeatable", test_layout_is_aligned_and_repeatable);
   ADD ("a-file-cut-while-open-is-an-error", test_a_file_cut_while_open_is_an_error);
+  ADD ("huge-headers-are-not-read", test_huge_headers_are_not_read);
   ADD ("what-is-no-file-is-an-error", test_what_is_no_file_is_an_error);
   return g_test_run ();
 }
