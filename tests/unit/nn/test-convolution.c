@@ -1,6 +1,6 @@
 /* Convolutions of every provider against the definition in double precision, and against each other.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <simclr/nn/convolution-private.h>
+#include <simclr/nn/convolution-native-private.h>
 #include <simclr/simclr-error.h>
 
 #include "compare.h"
@@ -12,7 +12,17 @@
 /* Direct float32 sums are good to 1e-6; Winograd's transforms cost a digit. */
 #define TOLERANCE 2e-5
 
-static const SimclrProvider providers[] = {SIMCLR_PROVIDER_OPENBLAS, SIMCLR_PROVIDER_ONEDNN};
+/* Who convolves: the providers, and both ways of the openblas provider whichever it would pick. */
+typedef enum
+{
+  OPENBLAS,
+  ONEDNN,
+  UNFOLD,
+  WINOGRAD,
+  N_MAKERS
+} Maker;
+
+static const gchar *const maker_names[] = {"openblas", "onednn", "unfold", "winograd"};
 
 /* The layers of ResNets in small, and the edges: one pixel, one channel, a kernel larger than the
  * picture, a stride that leaves the last row and column out, 3 channels by 7x7, remainders of vectors
@@ -40,6 +50,18 @@ static const SimclrConvolutionShape shapes[] = {
     {2, 3, 40, 4, 4, 3, 1, 1},
     {2, 40, 3, 4, 4, 3, 1, 1},
     {1, 10, 10, 2, 2, 5, 3, 2},
+};
+
+/* Deeper and wider than one block of anything: each with one team. */
+static const SimclrConvolutionShape large_shapes[] = {
+    {1, 14, 14, 256, 130, 3, 1, 1},
+    {2, 4, 4, 300, 290, 3, 1, 1},
+    {3, 25, 23, 20, 32, 3, 1, 1},
+    {2, 9, 7, 515, 260, 1, 1, 0},
+    {1, 28, 28, 96, 70, 1, 1, 0},
+    {1, 13, 13, 130, 270, 3, 2, 1},
+    {1, 60, 60, 3, 40, 7, 2, 3},
+    {16, 8, 8, 32, 32, 3, 1, 1},
 };
 
 static gsize
@@ -125,21 +147,27 @@ truth_clear (Truth *truth)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Truth, truth_clear)
 
-/* NULL where the provider was not built. */
+/* NULL where oneDNN was not built, and where the shape is not Winograd's. */
 static SimclrConvolution *
-create (SimclrProvider provider, const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
+create (Maker maker, const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
     SimclrParallel *parallel)
 {
   g_autoptr (GError) error = NULL;
+  SimclrProvider provider = maker == ONEDNN ? SIMCLR_PROVIDER_ONEDNN : SIMCLR_PROVIDER_OPENBLAS;
   SimclrPrecision precision = SIMCLR_PRECISION_FLOAT32;
   SimclrConvolution *convolution;
 
   if (!_simclr_provider_choose (&provider, &precision, &error)) {
     g_assert_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED);
-    g_assert_cmpint (provider, !=, SIMCLR_PROVIDER_OPENBLAS);
+    g_assert_cmpint (maker, ==, ONEDNN);
     return NULL;
   }
-  convolution = _simclr_convolution_new (provider, shape, use, precision, parallel, &error);
+  if (maker == WINOGRAD && (shape->kernel != 3 || shape->stride != 1 || shape->padding != 1))
+    return NULL;
+  convolution = maker == UNFOLD ? _simclr_convolution_unfold_new (shape, use, parallel, &error)
+                : maker == WINOGRAD
+                    ? _simclr_convolution_winograd_new (shape, use, parallel, &error)
+                    : _simclr_convolution_new (provider, shape, use, precision, parallel, &error);
   g_assert_no_error (error);
   return convolution;
 }
@@ -151,22 +179,33 @@ workspace_new (SimclrConvolution *convolution)
   return tensor_new ((_simclr_convolution_get_workspace (convolution) + 3) / sizeof (gfloat));
 }
 
-#define assert_near(a, b, n, what)                                                                 \
-  G_STMT_START                                                                                     \
-  {                                                                                                \
-    gdouble error_ = normalised_error (a, b, n);                                                   \
-    if (!(error_ < TOLERANCE))                                                                     \
-      g_error ("provider %d, %u threads, %s: %s is %g off", convolution->klass->provider,          \
-          _simclr_parallel_get_threads (convolution->parallel), text, what, error_);               \
-  }                                                                                                \
-  G_STMT_END
+/* One call under test, to be named where it is wrong. */
+typedef struct
+{
+  Maker maker;
+  SimclrConvolution *convolution;
+} Candidate;
 
 static void
-check_forward (SimclrConvolution *convolution, const Tensor *x, const gdouble *truth)
+assert_near (const Candidate *candidate, const gchar *what, const gfloat *ours,
+    const gdouble *truth, gsize n)
 {
+  gdouble error = normalised_error (ours, truth, n);
+
+  if (!(error < TOLERANCE)) {
+    g_autofree gchar *text = describe (&candidate->convolution->shape);
+
+    g_error ("%s, %u threads, %s: %s is %g off", maker_names[candidate->maker],
+        _simclr_parallel_get_threads (candidate->convolution->parallel), text, what, error);
+  }
+}
+
+static void
+check_forward (const Candidate *candidate, const Tensor *x, const gdouble *truth)
+{
+  SimclrConvolution *convolution = candidate->convolution;
   const SimclrConvolutionShape *s = &convolution->shape;
   gsize n = output_floats (s);
-  g_autofree gchar *text = describe (s);
   g_autoptr (Tensor) y = tensor_new (n);
   g_autoptr (Tensor) bias = tensor_new_random (s->out, 5);
   g_autoptr (Tensor) residual = tensor_new_random (n, 6);
@@ -187,17 +226,17 @@ check_forward (SimclrConvolution *convolution, const Tensor *x, const gdouble *t
       y[i] = choice >= 8 ? residual[i] : NAN;
     }
     _simclr_convolution_forward (convolution, x, y, choice == 0 ? NULL : &epilogue, workspace);
-    assert_near (y, expected, n, "y");
+    assert_near (candidate, "y", y, expected, n);
   }
 }
 
 static void
-check_backward (SimclrConvolution *convolution, const Tensor *x, const Tensor *dy,
+check_backward (const Candidate *candidate, const Tensor *x, const Tensor *dy,
     const gdouble *true_dx, const gdouble *true_dw)
 {
+  SimclrConvolution *convolution = candidate->convolution;
   const SimclrConvolutionShape *s = &convolution->shape;
   gsize n = input_floats (s);
-  g_autofree gchar *text = describe (s);
   g_autoptr (Tensor) before = tensor_new_random (n, 7);
   g_autoptr (Tensor) sum = tensor_copy (before, n);
   g_autoptr (Tensor) dx = tensor_new (n);
@@ -208,11 +247,11 @@ check_backward (SimclrConvolution *convolution, const Tensor *x, const Tensor *d
   for (gsize i = 0; i < n; i++)
     expected[i] = before[i] + true_dx[i];
   _simclr_convolution_backward_data (convolution, dy, dx, FALSE, workspace);
-  assert_near (dx, true_dx, n, "dx");
+  assert_near (candidate, "dx", dx, true_dx, n);
   _simclr_convolution_backward_data (convolution, dy, sum, TRUE, workspace);
-  assert_near (sum, expected, n, "dx on top of another");
+  assert_near (candidate, "dx on top of another", sum, expected, n);
   _simclr_convolution_backward_weights (convolution, x, dy, dw, workspace);
-  assert_near (dw, true_dw, weight_floats (s), "dw");
+  assert_near (candidate, "dw", dw, true_dw, weight_floats (s));
 }
 
 static void
@@ -223,20 +262,20 @@ check_shape (const SimclrConvolutionShape *s, guint64 stream, guint fewest, guin
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (s), stream + 2);
   g_auto (Truth) truth = define (s, x, w, dy);
 
-  for (guint p = 0; p < G_N_ELEMENTS (providers); p++) {
+  for (Maker maker = 0; maker < N_MAKERS; maker++) {
     for (guint threads = fewest; threads <= most; threads++) {
       g_autoptr (SimclrParallel) team = _simclr_parallel_new (threads);
-      g_autoptr (SimclrConvolution) train = create (providers[p], s, EVERY_USE, team);
+      g_autoptr (SimclrConvolution) train = create (maker, s, EVERY_USE, team);
       g_autoptr (SimclrConvolution) infer =
-          train != NULL ? create (providers[p], s, SIMCLR_CONVOLUTION_FORWARD, team) : NULL;
+          train != NULL ? create (maker, s, SIMCLR_CONVOLUTION_FORWARD, team) : NULL;
 
       if (train == NULL)
         continue;
       _simclr_convolution_set_weights (train, w);
       _simclr_convolution_set_weights (infer, w);
-      check_forward (train, x, truth.y);
-      check_forward (infer, x, truth.y);
-      check_backward (train, x, dy, truth.dx, truth.dw);
+      check_forward (&(Candidate){maker, train}, x, truth.y);
+      check_forward (&(Candidate){maker, infer}, x, truth.y);
+      check_backward (&(Candidate){maker, train}, x, dy, truth.dx, truth.dw);
     }
   }
 }
@@ -246,6 +285,13 @@ test_listed_shapes (void)
 {
   for (guint i = 0; i < G_N_ELEMENTS (shapes); i++)
     check_shape (&shapes[i], 100 + 10 * i, 1, 3);
+}
+
+static void
+test_large_shapes (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (large_shapes); i++)
+    check_shape (&large_shapes[i], 1000 + 10 * i, 1 + i % 3, 1 + i % 3);
 }
 
 static void
@@ -305,13 +351,13 @@ test_repeats_bit_for_bit (void)
   g_autoptr (Tensor) w = tensor_new_random (weight_floats (&s), 2);
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (&s), 3);
 
-  for (guint p = 0; p < G_N_ELEMENTS (providers); p++) {
+  for (Maker maker = 0; maker < N_MAKERS; maker++) {
     for (guint threads = 1; threads <= 2; threads++) {
       g_autoptr (Tensor) first = NULL;
 
       for (guint attempt = 0; attempt < 4; attempt++) {
         g_autoptr (SimclrParallel) team = _simclr_parallel_new (threads);
-        g_autoptr (SimclrConvolution) convolution = create (providers[p], &s, EVERY_USE, team);
+        g_autoptr (SimclrConvolution) convolution = create (maker, &s, EVERY_USE, team);
         g_autoptr (Tensor) results = NULL;
 
         if (convolution == NULL)
@@ -337,9 +383,9 @@ test_new_weights_replace_old_ones (void)
   g_autoptr (Tensor) w = tensor_new_random (weight_floats (&s), 3);
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (&s), 4);
 
-  for (guint p = 0; p < G_N_ELEMENTS (providers); p++) {
-    g_autoptr (SimclrConvolution) used = create (providers[p], &s, EVERY_USE, NULL);
-    g_autoptr (SimclrConvolution) fresh = used ? create (providers[p], &s, EVERY_USE, NULL) : NULL;
+  for (Maker maker = 0; maker < N_MAKERS; maker++) {
+    g_autoptr (SimclrConvolution) used = create (maker, &s, EVERY_USE, NULL);
+    g_autoptr (SimclrConvolution) fresh = used ? create (maker, &s, EVERY_USE, NULL) : NULL;
     g_autoptr (Tensor) first = used ? run_all (used, x, old, dy) : NULL;
     g_autoptr (Tensor) second = used ? run_all (used, x, w, dy) : NULL;
     g_autoptr (Tensor) truth = used ? run_all (fresh, x, w, dy) : NULL;
@@ -359,9 +405,9 @@ test_weights_changed_in_place (void)
   g_autoptr (Tensor) w = tensor_new_random (weight_floats (&s), 2);
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (&s), 4);
 
-  for (guint p = 0; p < G_N_ELEMENTS (providers); p++) {
-    g_autoptr (SimclrConvolution) used = create (providers[p], &s, EVERY_USE, NULL);
-    g_autoptr (SimclrConvolution) fresh = used ? create (providers[p], &s, EVERY_USE, NULL) : NULL;
+  for (Maker maker = 0; maker < N_MAKERS; maker++) {
+    g_autoptr (SimclrConvolution) used = create (maker, &s, EVERY_USE, NULL);
+    g_autoptr (SimclrConvolution) fresh = used ? create (maker, &s, EVERY_USE, NULL) : NULL;
     g_autoptr (Tensor) first = used ? run_all (used, x, w, dy) : NULL;
     g_autoptr (Tensor) second = NULL, truth = NULL;
 
@@ -380,6 +426,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/convolution/listed-shapes", test_listed_shapes);
+  g_test_add_func ("/convolution/large-shapes", test_large_shapes);
   g_test_add_func ("/convolution/drawn-shapes", test_drawn_shapes);
   g_test_add_func ("/convolution/repeats-bit-for-bit", test_repeats_bit_for_bit);
   g_test_add_func ("/convolution/new-weights-replace-old-ones", test_new_weights_replace_old_ones);

@@ -331,6 +331,8 @@ test_backward_wants_its_gradient (void)
   g_clear_error (&error);
   g_assert_true (simclr_forward_pass_backward (pass, gradient, floats, &error));
   g_assert_no_error (error);
+  g_assert_false (simclr_forward_pass_backward (pass, gradient, floats, &error));
+  g_assert_error (error, SIMCLR_ERROR, SIMCLR_ERROR_BUSY); /* its activations are used up */
 }
 
 /* Not-a-number in, not-a-number or anything else out, but the next picture is untouched. */

@@ -384,6 +384,31 @@ test_checkpoint_loads_as_weights (void)
   remove_with_folder (path);
 }
 
+/* After a step the running statistics of every BatchNorm, the head's too, have left 0 and 1. */
+static void
+test_statistics_are_taken_up (void)
+{
+  g_auto (Run) run = new_run (SIMCLR_OPTIMIZER_SGD);
+  g_autoptr (SimclrWeights) weights = NULL;
+
+  step (&run, 0);
+  weights = simclr_trainer_get_weights (run.trainer);
+  for (guint set = 0; set < 2; set++) {
+    SimclrParameters *layout =
+        set == 0 ? weights->statistics_layout : weights->head_statistics_layout;
+    const gfloat *statistics = set == 0 ? weights->statistics : weights->head_statistics;
+
+    for (guint i = 0; i < _simclr_parameters_get_length (layout); i++) {
+      const SimclrParameter *parameter = _simclr_parameters_get (layout, i);
+      gfloat initial = parameter->kind == SIMCLR_PARAMETER_VARIANCE ? 1 : 0;
+
+      for (gsize k = 0; k < parameter->count; k++)
+        if (statistics[parameter->offset + k] == initial)
+          g_error ("%s is as it was", parameter->name);
+    }
+  }
+}
+
 /* A published set is a copy: later steps do not reach it. */
 static void
 test_published_weights_stay (void)
@@ -514,6 +539,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/bad-first-step", test_bad_first_step);
   g_test_add_func ("/trainer/schedule", test_schedule);
   g_test_add_func ("/trainer/checkpoint-loads-as-weights", test_checkpoint_loads_as_weights);
+  g_test_add_func ("/trainer/statistics-are-taken-up", test_statistics_are_taken_up);
   g_test_add_func ("/trainer/published-weights-stay", test_published_weights_stay);
   g_test_add_func ("/trainer/another-encoder-is-an-error", test_another_encoder_is_an_error);
   g_test_add_func ("/trainer/odd-views-are-an-error", test_odd_views_are_an_error);
