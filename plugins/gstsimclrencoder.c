@@ -259,13 +259,19 @@ chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 static void
 drain (GstSimclrEncoder *self, gboolean end)
 {
-  if (self->mode != GST_SIMCLR_ENCODER_MODE_TRAINING) {
+  switch (self->mode) {
+  case GST_SIMCLR_ENCODER_MODE_VIDEO:
+  case GST_SIMCLR_ENCODER_MODE_TENSORS:
     self->late_flow = _gst_simclr_encoder_embed (self);
-    return;
-  }
-  if (end && self->filled > 0) {
-    GST_INFO_OBJECT (
-        self, "%u pairs were too few for a batch of %u: dropped", self->filled, self->capacity);
+    break;
+  case GST_SIMCLR_ENCODER_MODE_TRAINING:
+    if (end && self->filled > 0) {
+      GST_INFO_OBJECT (
+          self, "%u pairs were too few for a batch of %u: dropped", self->filled, self->capacity);
+      _gst_simclr_encoder_drop_batch (self);
+    }
+    break;
+  case GST_SIMCLR_ENCODER_MODE_NONE:
     _gst_simclr_encoder_drop_batch (self);
   }
 }
