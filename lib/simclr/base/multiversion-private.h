@@ -8,6 +8,10 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__) &&   \
     !defined(__SANITIZE_THREAD__) && !defined(SIMCLR_NO_MULTIVERSION)
 #define SIMCLR_HAVE_MULTIVERSION 1
+#endif
+
+/* One version does for the sanitizers, which take their time to compile each. */
+#if defined(SIMCLR_HAVE_MULTIVERSION) && !defined(__SANITIZE_ADDRESS__)
 #define SIMCLR_MULTIVERSION                                                                        \
   __attribute__ ((target_clones ("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
