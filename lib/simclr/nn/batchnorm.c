@@ -4,41 +4,42 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/nn/batchnorm-private.h>
 
+#include <simclr/base/bfloat16-private.h>
 #include <simclr/base/multiversion-private.h>
 #include <math.h>
-#include <string.h>
 
 /* Rows are summed in float over blocks of this many, and at most about this many bytes; blocks in
  * double. */
 #define BLOCK_ROWS 256
 #define BLOCK_BYTES (64 * 1024)
 
-/* Sixteen channels at once; the compiler splits it where registers are narrower. */
-typedef gfloat Vector __attribute__ ((vector_size (64), aligned (4)));
-typedef gint32 Mask __attribute__ ((vector_size (64), aligned (4)));
-#define LANES 16
+#define LANES SIMCLR_LANES
 
+/* One call's arguments for the team. Activations are in the format that half says. */
 typedef struct
 {
-  const gfloat *x;
-  const gfloat *y;
-  const gfloat *dy;
-  const gfloat *residual_in;
-  gfloat *out;
-  gfloat *residual_out;
-  gsize rows, channels;
+  gboolean half;
+  gconstpointer x;
+  gconstpointer y; /* masks the gradient, or NULL */
+  gconstpointer dy;
+  gconstpointer residual_in;
+  gpointer out;
+  gpointer residual_out;
+  gsize channels;
+  gboolean relu;
   const gfloat *mean;
   const gfloat *scale;
   const gfloat *shift;
-  const gfloat *slope; /* of x - mean in the gradient */
-  gboolean relu;
-  gdouble *sums; /* (threads, 2, channels) */
+  const gfloat *slope;    /* gradient: of x - mean */
+  const gfloat *constant; /* gradient: of one */
+  const gfloat *origin;   /* statistics: near the mean */
+  gdouble *sums;          /* (threads, 2, channels) */
 } Call;
 
 gsize
 _simclr_batchnorm_get_scratch (guint threads, gsize channels)
 {
-  return (gsize) threads * 4 * channels + 4 * channels + LANES;
+  return (gsize) threads * 4 * channels + 6 * channels + 2 * LANES;
 }
 
 static gsize
@@ -47,8 +48,8 @@ block_rows (gsize channels)
   return CLAMP (BLOCK_BYTES / (channels * sizeof (gfloat)), 16, BLOCK_ROWS);
 }
 
-static inline __attribute__ ((always_inline)) void
-add_lanes (gdouble *sums, Vector first, Vector second, gsize channels)
+SIMCLR_INLINE void
+add_lanes (gdouble *sums, SimclrVector first, SimclrVector second, gsize channels)
 {
   for (gsize lane = 0; lane < LANES; lane++) {
     sums[lane] += (gdouble) first[lane];
@@ -56,29 +57,29 @@ add_lanes (gdouble *sums, Vector first, Vector second, gsize channels)
   }
 }
 
-/* Sums of x - shift and of its square, of one block of rows, added to sums (2, channels). */
-SIMCLR_MULTIVERSION
-static void
-sum_block (const gfloat *x, const gfloat *shift, gsize rows, gsize channels, gdouble *sums)
+/* Sums of x - origin and of its square over rows begin to end - 1, added to sums (2, channels). */
+SIMCLR_INLINE void
+sum_block (const Call *call, gsize begin, gsize end, gdouble *sums, const gboolean half)
 {
+  const gsize channels = call->channels;
   gsize c = 0;
 
   for (; c + LANES <= channels; c += LANES) {
-    const Vector zero = *(const Vector *) (shift + c);
-    Vector sum = {0}, squares = {0}, sum_odd = {0}, squares_odd = {0};
-    gsize row = 0;
+    const SimclrVector zero = _simclr_load_vector (call->origin, c, FALSE);
+    SimclrVector sum = {0}, squares = {0}, sum_odd = {0}, squares_odd = {0};
+    gsize row = begin;
 
-    for (; row + 2 <= rows; row += 2) {
-      Vector even = *(const Vector *) (x + row * channels + c) - zero;
-      Vector odd = *(const Vector *) (x + (row + 1) * channels + c) - zero;
+    for (; row + 2 <= end; row += 2) {
+      SimclrVector even = _simclr_load_vector (call->x, row * channels + c, half) - zero;
+      SimclrVector odd = _simclr_load_vector (call->x, (row + 1) * channels + c, half) - zero;
 
       sum += even;
       squares += even * even;
       sum_odd += odd;
       squares_odd += odd * odd;
     }
-    if (row < rows) {
-      Vector even = *(const Vector *) (x + row * channels + c) - zero;
+    if (row < end) {
+      SimclrVector even = _simclr_load_vector (call->x, row * channels + c, half) - zero;
 
       sum += even;
       squares += even * even;
@@ -86,29 +87,29 @@ sum_block (const gfloat *x, const gfloat *shift, gsize rows, gsize channels, gdo
     add_lanes (sums + c, sum + sum_odd, squares + squares_odd, channels);
   }
   for (; c < channels; c++) {
-    gdouble sum = 0, squares = 0;
+    for (gsize row = begin; row < end; row++) {
+      gdouble value = _simclr_load_value (call->x, row * channels + c, half) - call->origin[c];
 
-    for (gsize row = 0; row < rows; row++) {
-      gdouble value = x[row * channels + c] - shift[c];
-
-      sum += value;
-      squares += value * value;
+      sums[c] += value;
+      sums[channels + c] += value * value;
     }
-    sums[c] += sum;
-    sums[channels + c] += squares;
   }
 }
 
+SIMCLR_MULTIVERSION
 static void
-statistics_rows (guint thread, gsize begin, gsize end, gpointer data)
+sum_rows (guint thread, gsize begin, gsize end, gpointer data)
 {
   const Call *call = data;
   gdouble *sums = call->sums + thread * 2 * call->channels;
   gsize block = block_rows (call->channels);
 
-  for (gsize row = begin; row < end; row += block)
-    sum_block (
-        call->x + row * call->channels, call->x, MIN (block, end - row), call->channels, sums);
+  for (gsize row = begin; row < end; row += block) {
+    if (call->half)
+      sum_block (call, row, MIN (row + block, end), sums, TRUE);
+    else
+      sum_block (call, row, MIN (row + block, end), sums, FALSE);
+  }
 }
 
 static gdouble *
@@ -133,42 +134,59 @@ gather_sums (SimclrParallel *parallel, gsize channels, gdouble *sums)
 
 /* The first row serves as origin, so that a large mean costs the variance no digits. */
 void
-_simclr_batchnorm_statistics (SimclrParallel *parallel, const gfloat *x, gsize rows, gsize channels,
-    gfloat *mean, gfloat *variance, gfloat *inverse, gfloat *scratch)
+_simclr_batchnorm_statistics (SimclrParallel *parallel, SimclrPrecision precision, gconstpointer x,
+    gsize rows, gsize channels, gfloat *mean, gfloat *variance, gfloat *inverse, gfloat *scratch)
 {
-  Call call = {.x = x, .rows = rows, .channels = channels};
+  gfloat *origin = scratch;
+  Call call = {.half = precision == SIMCLR_PRECISION_BFLOAT16,
+      .x = x,
+      .channels = channels,
+      .origin = origin};
 
-  call.sums = clear_sums (parallel, channels, scratch);
-  _simclr_parallel_for (parallel, rows, 16, statistics_rows, &call);
+  for (gsize c = 0; c < channels; c++)
+    origin[c] = _simclr_load_value (x, c, call.half);
+  call.sums = clear_sums (parallel, channels, scratch + channels);
+  _simclr_parallel_for (parallel, rows, 16, sum_rows, &call);
   gather_sums (parallel, channels, call.sums);
 
   for (gsize c = 0; c < channels; c++) {
     gdouble offset = call.sums[c] / (gdouble) rows;
     gdouble square = call.sums[channels + c] / (gdouble) rows - offset * offset;
 
-    mean[c] = (gfloat) ((gdouble) x[c] + offset);
+    mean[c] = (gfloat) ((gdouble) origin[c] + offset);
     variance[c] = (gfloat) (square < 0 ? 0 : square);
     inverse[c] = (gfloat) (1 / sqrt ((gdouble) variance[c] + (gdouble) SIMCLR_BATCHNORM_EPSILON));
   }
 }
 
-static inline __attribute__ ((always_inline)) void
-apply_loop (const Call *call, gsize begin, gsize end, gboolean residual, gboolean relu)
+SIMCLR_INLINE void
+apply_loop (const Call *call, gsize begin, gsize end, const gboolean residual, const gboolean half)
 {
-  gsize channels = call->channels;
+  const gsize channels = call->channels;
+  const SimclrVector zero = {0};
+  const SimclrBits keep = (SimclrBits){0} - (call->relu ? 0u : 1u); /* negative values stay */
 
   for (gsize row = begin; row < end; row++) {
-    const gfloat *x = call->x + row * channels;
-    const gfloat *in = residual ? call->residual_in + row * channels : NULL;
-    gfloat *y = call->out + row * channels;
+    gsize c = 0, at = row * channels;
 
-#pragma GCC ivdep
-    for (gsize c = 0; c < channels; c++) {
-      gfloat value = (x[c] - call->mean[c]) * call->scale[c] + call->shift[c];
+    for (; c + LANES <= channels; c += LANES) {
+      SimclrVector value = (_simclr_load_vector (call->x, at + c, half) -
+                               _simclr_load_vector (call->mean, c, FALSE)) *
+                               _simclr_load_vector (call->scale, c, FALSE) +
+                           _simclr_load_vector (call->shift, c, FALSE);
 
       if (residual)
-        value += in[c];
-      y[c] = relu && value < 0 ? 0 : value;
+        value += _simclr_load_vector (call->residual_in, at + c, half);
+      value = _simclr_select (value, keep | (SimclrBits) ~(value < zero)); /* a NaN stays one */
+      _simclr_store_vector (call->out, at + c, value, half);
+    }
+    for (; c < channels; c++) {
+      gfloat value = (_simclr_load_value (call->x, at + c, half) - call->mean[c]) * call->scale[c] +
+                     call->shift[c];
+
+      if (residual)
+        value += _simclr_load_value (call->residual_in, at + c, half);
+      _simclr_store_value (call->out, at + c, call->relu && value < 0 ? 0 : value, half);
     }
   }
 }
@@ -179,111 +197,152 @@ apply_rows (guint thread, gsize begin, gsize end, gpointer data)
 {
   const Call *call = data;
 
-  if (call->residual_in && call->relu)
+  if (call->half && call->residual_in)
     apply_loop (call, begin, end, TRUE, TRUE);
+  else if (call->half)
+    apply_loop (call, begin, end, FALSE, TRUE);
   else if (call->residual_in)
     apply_loop (call, begin, end, TRUE, FALSE);
-  else if (call->relu)
-    apply_loop (call, begin, end, FALSE, TRUE);
   else
     apply_loop (call, begin, end, FALSE, FALSE);
 }
 
-void
-_simclr_batchnorm_apply (SimclrParallel *parallel, const gfloat *x, gsize rows, gsize channels,
-    const gfloat *mean, const gfloat *inverse, const gfloat *gamma, const gfloat *beta,
-    const gfloat *residual, gboolean relu, gfloat *y, gfloat *scratch)
+static void
+set_scale_and_shift (gsize channels, const gfloat *inverse, const gfloat *gamma, const gfloat *beta,
+    gfloat *scale, gfloat *shift)
 {
-  gfloat *scale = scratch, *shift = scratch + channels;
-  Call call = {.x = x,
-      .residual_in = residual,
-      .out = y,
-      .rows = rows,
-      .channels = channels,
-      .mean = mean,
-      .scale = scale,
-      .shift = shift,
-      .relu = relu};
-
   for (gsize c = 0; c < channels; c++) {
     scale[c] = gamma[c] * inverse[c];
     shift[c] = beta ? beta[c] : 0;
   }
+}
+
+void
+_simclr_batchnorm_apply (SimclrParallel *parallel, SimclrPrecision precision, gconstpointer x,
+    gsize rows, gsize channels, const gfloat *mean, const gfloat *inverse, const gfloat *gamma,
+    const gfloat *beta, gconstpointer residual, gboolean relu, gpointer y, gfloat *scratch)
+{
+  gfloat *scale = scratch, *shift = scratch + channels;
+  Call call = {.half = precision == SIMCLR_PRECISION_BFLOAT16,
+      .x = x,
+      .residual_in = residual,
+      .out = y,
+      .channels = channels,
+      .relu = relu,
+      .mean = mean,
+      .scale = scale,
+      .shift = shift};
+
+  set_scale_and_shift (channels, inverse, gamma, beta, scale, shift);
   _simclr_parallel_for (parallel, rows, 1, apply_rows, &call);
 }
 
-/* Sums of the masked gradient g and of g * (x - mean), of one block of rows. */
-SIMCLR_MULTIVERSION
-static void
-sum_gradient_block (const gfloat *x, const gfloat *y, const gfloat *dy, const gfloat *mean,
-    gsize rows, gsize channels, gdouble *sums)
+/* The masked gradient: where y, or without y what x becomes, is not above zero, it is zero. */
+SIMCLR_INLINE SimclrVector
+gradient_vector (const Call *call, gsize at, gsize c, SimclrVector centred, const gboolean half)
 {
+  const SimclrVector zero = {0};
+  SimclrVector gradient = _simclr_load_vector (call->dy, at + c, half);
+
+  if (!call->relu)
+    return gradient;
+  if (call->y)
+    return _simclr_select (
+        gradient, (SimclrBits) (_simclr_load_vector (call->y, at + c, half) > zero));
+  return _simclr_select (
+      gradient, (SimclrBits) (centred * _simclr_load_vector (call->scale, c, FALSE) +
+                                  _simclr_load_vector (call->shift, c, FALSE) >
+                              zero));
+}
+
+SIMCLR_INLINE gfloat
+gradient_value (const Call *call, gsize at, gsize c, gfloat centred, const gboolean half)
+{
+  gfloat output;
+
+  if (!call->relu)
+    return _simclr_load_value (call->dy, at + c, half);
+  output = call->y ? _simclr_load_value (call->y, at + c, half)
+                   : centred * call->scale[c] + call->shift[c];
+  return output > 0 ? _simclr_load_value (call->dy, at + c, half) : 0;
+}
+
+/* Sums of the masked gradient g and of g * (x - mean) over rows begin to end - 1. */
+SIMCLR_INLINE void
+sum_gradient_block (const Call *call, gsize begin, gsize end, gdouble *sums, const gboolean half)
+{
+  const gsize channels = call->channels;
   gsize c = 0;
 
   for (; c + LANES <= channels; c += LANES) {
-    const Vector centre = *(const Vector *) (mean + c), zero = {0};
-    Vector sum = {0}, products = {0};
+    const SimclrVector mean = _simclr_load_vector (call->mean, c, FALSE);
+    SimclrVector sum = {0}, products = {0};
 
-    for (gsize row = 0; row < rows; row++) {
-      gsize at = row * channels + c;
-      Vector gradient = *(const Vector *) (dy + at);
+    for (gsize row = begin; row < end; row++) {
+      SimclrVector centred = _simclr_load_vector (call->x, row * channels + c, half) - mean;
+      SimclrVector gradient = gradient_vector (call, row * channels, c, centred, half);
 
-      if (y)
-        gradient = (Vector) ((Mask) gradient & (*(const Vector *) (y + at) > zero));
       sum += gradient;
-      products += gradient * (*(const Vector *) (x + at) - centre);
+      products += gradient * centred;
     }
     add_lanes (sums + c, sum, products, channels);
   }
   for (; c < channels; c++) {
-    gdouble sum = 0, products = 0;
+    for (gsize row = begin; row < end; row++) {
+      gfloat centred = _simclr_load_value (call->x, row * channels + c, half) - call->mean[c];
+      gfloat gradient = gradient_value (call, row * channels, c, centred, half);
 
-    for (gsize row = 0; row < rows; row++) {
-      gsize at = row * channels + c;
-      gfloat gradient = y && !(y[at] > 0) ? 0 : dy[at];
-
-      sum += (gdouble) gradient;
-      products += (gdouble) gradient * (gdouble) (x[at] - mean[c]);
+      sums[c] += (gdouble) gradient;
+      sums[channels + c] += (gdouble) gradient * (gdouble) centred;
     }
-    sums[c] += sum;
-    sums[channels + c] += products;
   }
 }
 
+SIMCLR_MULTIVERSION
 static void
-gradient_sum_rows (guint thread, gsize begin, gsize end, gpointer data)
+sum_gradient_rows (guint thread, gsize begin, gsize end, gpointer data)
 {
   const Call *call = data;
   gdouble *sums = call->sums + thread * 2 * call->channels;
   gsize block = block_rows (call->channels);
 
   for (gsize row = begin; row < end; row += block) {
-    gsize at = row * call->channels;
-
-    sum_gradient_block (call->x + at, call->y ? call->y + at : NULL, call->dy + at, call->mean,
-        MIN (block, end - row), call->channels, sums);
+    if (call->half)
+      sum_gradient_block (call, row, MIN (row + block, end), sums, TRUE);
+    else
+      sum_gradient_block (call, row, MIN (row + block, end), sums, FALSE);
   }
 }
 
-static inline __attribute__ ((always_inline)) void
-gradient_loop (const Call *call, gsize begin, gsize end, gboolean masked, gboolean residual)
+SIMCLR_INLINE void
+gradient_loop (const Call *call, gsize begin, gsize end, const gboolean half)
 {
-  gsize channels = call->channels;
+  const gsize channels = call->channels;
 
   for (gsize row = begin; row < end; row++) {
-    const gfloat *x = call->x + row * channels;
-    const gfloat *y = masked ? call->y + row * channels : NULL;
-    const gfloat *dy = call->dy + row * channels;
-    gfloat *dx = call->out + row * channels;
-    gfloat *passed = residual ? call->residual_out + row * channels : NULL;
+    gsize c = 0, at = row * channels;
 
-#pragma GCC ivdep
-    for (gsize c = 0; c < channels; c++) {
-      gfloat gradient = masked && !(y[c] > 0) ? 0 : dy[c];
+    for (; c + LANES <= channels; c += LANES) {
+      SimclrVector centred =
+          _simclr_load_vector (call->x, at + c, half) - _simclr_load_vector (call->mean, c, FALSE);
+      SimclrVector gradient = gradient_vector (call, at, c, centred, half);
 
-      if (residual)
-        passed[c] = gradient;
-      dx[c] = call->scale[c] * gradient + call->slope[c] * (x[c] - call->mean[c]) + call->shift[c];
+      if (call->residual_out)
+        _simclr_store_vector (call->residual_out, at + c, gradient, half);
+      _simclr_store_vector (call->out, at + c,
+          _simclr_load_vector (call->scale, c, FALSE) * gradient +
+              _simclr_load_vector (call->slope, c, FALSE) * centred +
+              _simclr_load_vector (call->constant, c, FALSE),
+          half);
+    }
+    for (; c < channels; c++) {
+      gfloat centred = _simclr_load_value (call->x, at + c, half) - call->mean[c];
+      gfloat gradient = gradient_value (call, at, c, centred, half);
+
+      if (call->residual_out)
+        _simclr_store_value (call->residual_out, at + c, gradient, half);
+      _simclr_store_value (call->out, at + c,
+          call->scale[c] * gradient + call->slope[c] * centred + call->constant[c], half);
     }
   }
 }
@@ -294,46 +353,45 @@ gradient_rows (guint thread, gsize begin, gsize end, gpointer data)
 {
   const Call *call = data;
 
-  if (call->y && call->residual_out)
-    gradient_loop (call, begin, end, TRUE, TRUE);
-  else if (call->y)
-    gradient_loop (call, begin, end, TRUE, FALSE);
-  else if (call->residual_out)
-    gradient_loop (call, begin, end, FALSE, TRUE);
+  if (call->half)
+    gradient_loop (call, begin, end, TRUE);
   else
-    gradient_loop (call, begin, end, FALSE, FALSE);
+    gradient_loop (call, begin, end, FALSE);
 }
 
 /* dx = gamma inverse (g - mean (g) - xhat mean (g xhat)), xhat = (x - mean) inverse. */
 void
-_simclr_batchnorm_backward (SimclrParallel *parallel, const gfloat *x, const gfloat *y,
-    const gfloat *dy, gsize rows, gsize channels, const gfloat *mean, const gfloat *inverse,
-    const gfloat *gamma, gfloat *dx, gfloat *residual, gfloat *dgamma, gfloat *dbeta,
-    gfloat *scratch)
+_simclr_batchnorm_backward (SimclrParallel *parallel, SimclrPrecision precision, gconstpointer x,
+    gboolean relu, gconstpointer y, gconstpointer dy, gsize rows, gsize channels,
+    const gfloat *mean, const gfloat *inverse, const gfloat *gamma, const gfloat *beta, gpointer dx,
+    gpointer residual, gfloat *dgamma, gfloat *dbeta, gfloat *scratch)
 {
-  gfloat *scale = scratch, *slope = scratch + channels, *shift = scratch + 2 * channels;
-  Call call = {.x = x,
+  gfloat *scale = scratch, *shift = scratch + channels, *slope = scratch + 2 * channels;
+  gfloat *constant = scratch + 3 * channels;
+  Call call = {.half = precision == SIMCLR_PRECISION_BFLOAT16,
+      .x = x,
       .y = y,
       .dy = dy,
       .out = dx,
       .residual_out = residual,
-      .rows = rows,
       .channels = channels,
+      .relu = relu,
       .mean = mean,
       .scale = scale,
+      .shift = shift,
       .slope = slope,
-      .shift = shift};
+      .constant = constant};
 
-  call.sums = clear_sums (parallel, channels, scratch + 3 * channels);
-  _simclr_parallel_for (parallel, rows, 16, gradient_sum_rows, &call);
+  set_scale_and_shift (channels, inverse, gamma, beta, scale, shift);
+  call.sums = clear_sums (parallel, channels, scratch + 4 * channels);
+  _simclr_parallel_for (parallel, rows, 16, sum_gradient_rows, &call);
   gather_sums (parallel, channels, call.sums);
 
   for (gsize c = 0; c < channels; c++) {
     gdouble sum = call.sums[c], product = call.sums[channels + c] * (gdouble) inverse[c];
 
-    scale[c] = gamma[c] * inverse[c];
     slope[c] = (gfloat) (-(gdouble) scale[c] * (gdouble) inverse[c] * product / (gdouble) rows);
-    shift[c] = (gfloat) (-(gdouble) scale[c] * sum / (gdouble) rows);
+    constant[c] = (gfloat) (-(gdouble) scale[c] * sum / (gdouble) rows);
     dgamma[c] = (gfloat) product;
     if (dbeta)
       dbeta[c] = (gfloat) sum;

@@ -7,11 +7,11 @@
 
 /* Any shape, by matrix products over blocks of unfolded input. */
 SimclrConvolution *_simclr_convolution_unfold_new (const SimclrConvolutionShape *shape,
-    SimclrConvolutionUse use, SimclrParallel *parallel, GError **error);
+    SimclrConvolutionUse use, SimclrPrecision precision, SimclrParallel *parallel, GError **error);
 
 /* 3x3 at stride 1 and padding 1. */
 SimclrConvolution *_simclr_convolution_winograd_new (const SimclrConvolutionShape *shape,
-    SimclrConvolutionUse use, SimclrParallel *parallel, GError **error);
+    SimclrConvolutionUse use, SimclrPrecision precision, SimclrParallel *parallel, GError **error);
 
 /* Whether Winograd's algorithm is the faster one for a shape. */
 gboolean _simclr_winograd_pays (const SimclrConvolutionShape *shape);

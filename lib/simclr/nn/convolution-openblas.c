@@ -9,8 +9,8 @@ create (const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPre
     SimclrParallel *parallel, GError **error)
 {
   if (_simclr_winograd_pays (shape))
-    return _simclr_convolution_winograd_new (shape, use, parallel, error);
-  return _simclr_convolution_unfold_new (shape, use, parallel, error);
+    return _simclr_convolution_winograd_new (shape, use, precision, parallel, error);
+  return _simclr_convolution_unfold_new (shape, use, precision, parallel, error);
 }
 
 const SimclrConvolutionClass _simclr_convolution_openblas = {

@@ -84,7 +84,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrConvolution, _simclr_convolution_free)
 
 gsize _simclr_convolution_get_workspace (SimclrConvolution *self);
 
-/* Takes the weights (out, kernel, kernel, in) up; they are not needed afterwards. */
+/* weights (out, kernel, kernel, in) are borrowed until the next call and must not change before it. */
 void _simclr_convolution_set_weights (SimclrConvolution *self, const gfloat *weights);
 void _simclr_convolution_forward (SimclrConvolution *self, gconstpointer x, gpointer y,
     const SimclrEpilogue *epilogue, gpointer workspace);

@@ -7,9 +7,9 @@
 #include <simclr/nn/convolution-native-private.h>
 
 #include <simclr/base/arena-private.h>
+#include <simclr/base/bfloat16-private.h>
 #include <simclr/nn/product-private.h>
 #include <simclr/nn/winograd-private.h>
-#include <string.h>
 
 #define POINTS SIMCLR_WINOGRAD_POINTS
 #define SIDE SIMCLR_WINOGRAD_OUTPUT
@@ -26,24 +26,28 @@ typedef struct
   gsize tiles;                   /* of all images */
   gsize block;                   /* tiles */
   gsize in_stride, out_stride;   /* channels, padded to whole panels */
-  gfloat *forward_weights;       /* (points, panels of out, in, panel) */
-  gfloat *backward_weights;      /* (points, panels of in, out, panel) */
-  gfloat *zeros;                 /* a pixel of the padding */
+  gboolean half;                 /* activations are bfloat16 */
+  gsize value_bytes;             /* of an activation */
+  const gfloat *weights;         /* (out, 3, 3, in), borrowed */
+  gfloat *kept;  /* inference: transformed once; training transforms in the workspace */
+  gfloat *zeros; /* a pixel of the padding, in either format */
 } WinogradConvolution;
 
 /* One direction's sizes and operands, for the team. */
 typedef struct
 {
   const WinogradConvolution *self;
-  const gfloat *from; /* pictures of from_channels */
-  gfloat *to;         /* pictures of to_channels */
+  const guint8 *from; /* pictures of from_channels */
+  guint8 *to;         /* pictures of to_channels */
+  gfloat *sums;       /* backward-weights: the threads' sums */
   const gfloat *weights;
   gsize from_channels, from_stride;
   gsize to_channels, to_stride;
   const gfloat *bias;
-  const gfloat *residual;
+  const guint8 *residual;
   gboolean relu;
-  const gfloat *dy; /* backward-weights */
+  const guint8 *dy; /* backward-weights */
+  gfloat *dweights;
   gfloat *workspace;
 } Call;
 
@@ -53,6 +57,20 @@ round_up (gsize channels)
   return (channels + SIMCLR_PANEL - 1) / SIMCLR_PANEL * SIMCLR_PANEL;
 }
 
+/* Floats of the transformed weights of forward: (points, panels of out, in, panel). */
+static gsize
+forward_floats (const WinogradConvolution *self)
+{
+  return POINTS * self->parent.shape.in * self->out_stride;
+}
+
+/* Of backward to the data: (points, panels of in, out, panel). */
+static gsize
+backward_floats (const WinogradConvolution *self)
+{
+  return POINTS * self->parent.shape.out * self->in_stride;
+}
+
 /* Floats of one thread's block of transformed input and output. */
 static gsize
 block_floats (const WinogradConvolution *self)
@@ -60,10 +78,11 @@ block_floats (const WinogradConvolution *self)
   return POINTS * self->block * (self->in_stride + self->out_stride);
 }
 
+/* Of a thread's sum of the transformed weights' gradient: (points, out, in). */
 static gsize
 gradient_floats (const WinogradConvolution *self)
 {
-  return POINTS * self->parent.shape.out * self->in_stride;
+  return backward_floats (self);
 }
 
 /* First pixel of a tile: image, row and column. */
@@ -78,8 +97,8 @@ locate_tile (const WinogradConvolution *self, gsize tile, gsize *image, gsize *r
 
 /* The 6x6 pixels that a tile of outputs depends on; the padding is zeros. */
 static void
-find_input (const WinogradConvolution *self, const gfloat *pictures, gsize channels, gsize tile,
-    const gfloat *pixels[POINTS])
+find_input (const WinogradConvolution *self, const guint8 *pictures, gsize channels, gsize tile,
+    gconstpointer pixels[POINTS])
 {
   const gsize height = self->parent.shape.height, width = self->parent.shape.width;
   gsize image, top, left;
@@ -90,13 +109,13 @@ find_input (const WinogradConvolution *self, const gfloat *pictures, gsize chann
       gsize row = top + i - 1, column = left + j - 1; /* below zero: wraps to a large number */
 
       pixels[6 * i + j] = row < height && column < width
-                              ? pictures + ((image * height + row) * width + column) * channels
-                              : self->zeros;
+                              ? pictures + ((image * height + row) * width + column) * channels * self->value_bytes
+              : (gconstpointer) self->zeros;
     }
   }
 }
 
-/* Offsets of the 4x4 pixels of a tile of outputs, G_MAXSIZE outside the picture. */
+/* Offsets in bytes of the 4x4 pixels of a tile of outputs, G_MAXSIZE outside the picture. */
 static void
 find_output (const WinogradConvolution *self, gsize channels, gsize tile, gsize offsets[16])
 {
@@ -106,21 +125,23 @@ find_output (const WinogradConvolution *self, gsize channels, gsize tile, gsize 
   locate_tile (self, tile, &image, &top, &left);
   for (gsize i = 0; i < SIDE; i++) {
     for (gsize j = 0; j < SIDE; j++)
-      offsets[SIDE * i + j] = top + i < height && left + j < width
-                                  ? ((image * height + top + i) * width + left + j) * channels
-                                  : G_MAXSIZE;
+      offsets[SIDE * i + j] =
+          top + i < height && left + j < width
+              ? ((image * height + top + i) * width + left + j) * channels * self->value_bytes
+              : G_MAXSIZE;
   }
 }
 
 static void
-transform_input (const Call *call, const gfloat *pictures, gsize channels, gsize stride, gsize tile,
+transform_input (const Call *call, const guint8 *pictures, gsize channels, gsize stride, gsize tile,
     gsize tiles, gfloat *transformed)
 {
-  const gfloat *pixels[POINTS];
+  gconstpointer pixels[POINTS];
 
   for (gsize t = 0; t < tiles; t++) {
     find_input (call->self, pictures, channels, tile + t, pixels);
-    _simclr_winograd_input (pixels, channels, transformed + t * stride, call->self->block * stride);
+    _simclr_winograd_input (pixels, call->self->half, channels, transformed + t * stride,
+        call->self->block * stride);
   }
 }
 
@@ -129,8 +150,8 @@ transform_output (const Call *call, gsize tile, gsize tiles, const gfloat *produ
 {
   for (gsize t = 0; t < tiles; t++) {
     gsize offsets[16];
-    gfloat *to[16];
-    const gfloat *residual[16];
+    gpointer to[16];
+    gconstpointer residual[16];
 
     find_output (call->self, call->to_channels, tile + t, offsets);
     for (gsize i = 0; i < 16; i++) {
@@ -138,7 +159,8 @@ transform_output (const Call *call, gsize tile, gsize tiles, const gfloat *produ
       residual[i] = call->residual ? call->residual + (to[i] ? offsets[i] : 0) : NULL;
     }
     _simclr_winograd_output (products + t * call->to_stride, call->self->block * call->to_stride,
-        call->to_channels, to, call->residual ? residual : NULL, call->bias, call->relu);
+        call->to_channels, to, call->residual ? residual : NULL, call->bias, call->relu,
+        call->self->half);
   }
 }
 
@@ -176,6 +198,90 @@ convolve_tiles (guint thread, gsize begin, gsize end, gpointer data)
   }
 }
 
+typedef struct
+{
+  const WinogradConvolution *self;
+  gfloat *transformed;
+} Packing;
+
+/* Input channels begin to end - 1, at most a panel of them, through a small transposed copy. */
+static void
+pack_forward_block (const Packing *packing, gsize panel, gsize begin, gsize end)
+{
+  const WinogradConvolution *self = packing->self;
+  const SimclrConvolutionShape *shape = &self->parent.shape;
+  const gsize width = MIN (SIMCLR_PANEL, shape->out - panel * SIMCLR_PANEL);
+  gfloat transposed[9][16][SIMCLR_PANEL] = {0};
+
+  for (gsize k = 0; k < width; k++) {
+    const gfloat *from = self->weights + (panel * SIMCLR_PANEL + k) * 9 * shape->in + begin;
+
+    for (gsize tap = 0; tap < 9; tap++) {
+      for (gsize c = 0; c < end - begin; c++)
+        transposed[tap][c][k] = from[tap * shape->in + c];
+    }
+  }
+  for (gsize c = begin; c < end; c++)
+    _simclr_winograd_weights (transposed[0][c - begin], 16 * SIMCLR_PANEL, SIMCLR_PANEL, FALSE,
+        packing->transformed + (panel * shape->in + c) * SIMCLR_PANEL,
+        shape->in * self->out_stride);
+}
+
+static void
+pack_forward (guint thread, gsize begin, gsize end, gpointer data)
+{
+  const Packing *packing = data;
+  const gsize panels = packing->self->out_stride / SIMCLR_PANEL;
+
+  for (gsize panel = 0; panel < panels; panel++) {
+    for (gsize c = begin; c < end; c += 16)
+      pack_forward_block (packing, panel, c, MIN (c + 16, end));
+  }
+}
+
+/* Panels of input channels for one output channel; the last may be partly padding. */
+static void
+pack_backward_row (const Packing *packing, gsize k)
+{
+  const WinogradConvolution *self = packing->self;
+  const SimclrConvolutionShape *shape = &self->parent.shape;
+  const gfloat *weights = self->weights + k * 9 * shape->in;
+
+  for (gsize c = 0; c < shape->in; c += SIMCLR_PANEL) {
+    gfloat *to = packing->transformed + c * shape->out + k * SIMCLR_PANEL;
+    const gsize stride = shape->out * self->in_stride, width = MIN (SIMCLR_PANEL, shape->in - c);
+    gfloat padded[9][SIMCLR_PANEL] = {0};
+
+    if (width == SIMCLR_PANEL) {
+      _simclr_winograd_weights (weights + c, shape->in, SIMCLR_PANEL, TRUE, to, stride);
+      continue;
+    }
+    for (gsize tap = 0; tap < 9; tap++)
+      memcpy (padded[tap], weights + tap * shape->in + c, width * sizeof (gfloat));
+    _simclr_winograd_weights (padded[0], SIMCLR_PANEL, SIMCLR_PANEL, TRUE, to, stride);
+  }
+}
+
+static void
+pack_backward (guint thread, gsize begin, gsize end, gpointer data)
+{
+  for (gsize k = begin; k < end; k++)
+    pack_backward_row (data, k);
+}
+
+/* The transformed weights for one direction; padded channels are zeros. */
+static void
+transform_weights (const WinogradConvolution *self, gfloat *transformed, gboolean backward)
+{
+  const SimclrConvolutionShape *shape = &self->parent.shape;
+  Packing packing = {self, transformed};
+
+  if (backward)
+    _simclr_parallel_for (self->parent.parallel, shape->out, 16, pack_backward, &packing);
+  else
+    _simclr_parallel_for (self->parent.parallel, shape->in, 16, pack_forward, &packing);
+}
+
 static void
 forward (SimclrConvolution *parent, gconstpointer x, gpointer y, const SimclrEpilogue *epilogue,
     gpointer workspace)
@@ -184,7 +290,7 @@ forward (SimclrConvolution *parent, gconstpointer x, gpointer y, const SimclrEpi
   Call call = {.self = self,
       .from = x,
       .to = y,
-      .weights = self->forward_weights,
+      .weights = self->kept ? self->kept : workspace,
       .from_channels = parent->shape.in,
       .from_stride = self->in_stride,
       .to_channels = parent->shape.out,
@@ -192,8 +298,10 @@ forward (SimclrConvolution *parent, gconstpointer x, gpointer y, const SimclrEpi
       .bias = epilogue ? epilogue->bias : NULL,
       .residual = epilogue ? epilogue->residual : NULL,
       .relu = epilogue && epilogue->relu,
-      .workspace = workspace};
+      .workspace = (gfloat *) workspace + (self->kept ? 0 : forward_floats (self))};
 
+  if (!self->kept)
+    transform_weights (self, workspace, FALSE);
   _simclr_parallel_for (parent->parallel, self->tiles, 1, convolve_tiles, &call);
 }
 
@@ -205,14 +313,15 @@ backward_data (SimclrConvolution *parent, gconstpointer dy, gpointer dx, gboolea
   Call call = {.self = self,
       .from = dy,
       .to = dx,
-      .weights = self->backward_weights,
+      .weights = workspace,
       .from_channels = parent->shape.out,
       .from_stride = self->out_stride,
       .to_channels = parent->shape.in,
       .to_stride = self->in_stride,
       .residual = accumulate ? dx : NULL,
-      .workspace = workspace};
+      .workspace = (gfloat *) workspace + backward_floats (self)};
 
+  transform_weights (self, workspace, TRUE);
   _simclr_parallel_for (parent->parallel, self->tiles, 1, convolve_tiles, &call);
 }
 
@@ -223,12 +332,12 @@ transform_gradient (const Call *call, gsize tile, gsize tiles, gfloat *transform
 
   for (gsize t = 0; t < tiles; t++) {
     gsize offsets[16];
-    const gfloat *pixels[16];
+    gconstpointer pixels[16];
 
     find_output (self, self->parent.shape.out, tile + t, offsets);
     for (gsize i = 0; i < 16; i++)
       pixels[i] = offsets[i] != G_MAXSIZE ? call->dy + offsets[i] : NULL;
-    _simclr_winograd_output_gradient (pixels, self->parent.shape.out,
+    _simclr_winograd_output_gradient (pixels, self->half, self->parent.shape.out,
         transformed + t * self->out_stride, self->block * self->out_stride);
   }
 }
@@ -242,7 +351,7 @@ backward_weights_tiles (guint thread, gsize begin, gsize end, gpointer data)
   const SimclrConvolutionShape *shape = &self->parent.shape;
   gfloat *inputs = call->workspace + thread * block_floats (self);
   gfloat *gradients = inputs + POINTS * self->block * self->in_stride;
-  gfloat *sum = call->to + thread * gradient_floats (self);
+  gfloat *sum = call->sums + thread * gradient_floats (self);
 
   for (gsize tile = begin; tile < end; tile += self->block) {
     const gsize tiles = MIN (self->block, end - tile);
@@ -279,7 +388,7 @@ finish_weights_gradient (guint thread, gsize begin, gsize end, gpointer data)
   const gsize point_stride = shape->out * self->in_stride;
 
   for (gsize out = begin; out < end; out++) {
-    gfloat *sum = call->workspace + out * self->in_stride;
+    gfloat *sum = call->sums + out * self->in_stride;
 
     for (guint other = 1; other < threads; other++) {
       const gfloat *part = sum + other * gradient_floats (self);
@@ -288,7 +397,7 @@ finish_weights_gradient (guint thread, gsize begin, gsize end, gpointer data)
         _simclr_add_floats (sum + point * point_stride, part + point * point_stride, shape->in);
     }
     _simclr_winograd_weights_gradient (
-        sum, point_stride, shape->in, call->to + out * 9 * shape->in, shape->in);
+        sum, point_stride, shape->in, call->dweights + out * 9 * shape->in, shape->in);
   }
 }
 
@@ -299,8 +408,8 @@ backward_weights (SimclrConvolution *parent, gconstpointer x, gconstpointer dy, 
   const WinogradConvolution *self = (const WinogradConvolution *) parent;
   const guint threads = _simclr_parallel_get_threads (parent->parallel);
   gfloat *sums = (gfloat *) workspace + threads * block_floats (self);
-  Call sum = {.self = self, .from = x, .dy = dy, .to = sums, .workspace = workspace};
-  Call finish = {.self = self, .to = dweights, .workspace = sums};
+  Call sum = {.self = self, .from = x, .dy = dy, .sums = sums, .workspace = workspace};
+  Call finish = {.self = self, .sums = sums, .dweights = dweights};
 
   if (self->tiles < threads) /* some get none */
     memset (sums, 0, threads * gradient_floats (self) * sizeof (gfloat));
@@ -308,71 +417,14 @@ backward_weights (SimclrConvolution *parent, gconstpointer x, gconstpointer dy, 
   _simclr_parallel_for (parent->parallel, parent->shape.out, 1, finish_weights_gradient, &finish);
 }
 
-typedef struct
-{
-  WinogradConvolution *self;
-  const gfloat *weights; /* (out, 3, 3, in) */
-} Packing;
-
-/* Input channels begin to end - 1, at most a panel of them, through a small transposed copy. */
-static void
-pack_forward_block (const Packing *packing, gsize panel, gsize begin, gsize end)
-{
-  WinogradConvolution *self = packing->self;
-  const SimclrConvolutionShape *shape = &self->parent.shape;
-  const gsize width = MIN (SIMCLR_PANEL, shape->out - panel * SIMCLR_PANEL);
-  gfloat transposed[9][16][SIMCLR_PANEL];
-
-  for (gsize k = 0; k < width; k++) {
-    const gfloat *from = packing->weights + (panel * SIMCLR_PANEL + k) * 9 * shape->in + begin;
-
-    for (gsize tap = 0; tap < 9; tap++) {
-      for (gsize c = 0; c < end - begin; c++)
-        transposed[tap][c][k] = from[tap * shape->in + c];
-    }
-  }
-  for (gsize c = begin; c < end; c++)
-    _simclr_winograd_weights (transposed[0][c - begin], 16 * SIMCLR_PANEL, width, FALSE,
-        self->forward_weights + (panel * shape->in + c) * SIMCLR_PANEL,
-        shape->in * self->out_stride);
-}
-
-static void
-pack_forward (guint thread, gsize begin, gsize end, gpointer data)
-{
-  const Packing *packing = data;
-  const gsize panels = packing->self->out_stride / SIMCLR_PANEL;
-
-  for (gsize panel = 0; panel < panels; panel++) {
-    for (gsize c = begin; c < end; c += 16)
-      pack_forward_block (packing, panel, c, MIN (c + 16, end));
-  }
-}
-
-static void
-pack_backward (guint thread, gsize begin, gsize end, gpointer data)
-{
-  const Packing *packing = data;
-  WinogradConvolution *self = packing->self;
-  const SimclrConvolutionShape *shape = &self->parent.shape;
-
-  for (gsize c = 0; c < shape->in; c += SIMCLR_PANEL) {
-    for (gsize k = begin; k < end; k++)
-      _simclr_winograd_weights (packing->weights + k * 9 * shape->in + c, shape->in,
-          MIN (SIMCLR_PANEL, shape->in - c), TRUE,
-          self->backward_weights + c * shape->out + k * SIMCLR_PANEL, shape->out * self->in_stride);
-  }
-}
-
 static void
 set_weights (SimclrConvolution *parent, const gfloat *weights)
 {
   WinogradConvolution *self = (WinogradConvolution *) parent;
-  Packing packing = {self, weights};
 
-  _simclr_parallel_for (parent->parallel, parent->shape.in, 16, pack_forward, &packing);
-  if (self->backward_weights)
-    _simclr_parallel_for (parent->parallel, parent->shape.out, 16, pack_backward, &packing);
+  self->weights = weights;
+  if (self->kept)
+    transform_weights (self, self->kept, FALSE);
 }
 
 static void
@@ -380,8 +432,7 @@ free_convolution (SimclrConvolution *parent)
 {
   WinogradConvolution *self = (WinogradConvolution *) parent;
 
-  _simclr_aligned_free (self->forward_weights);
-  _simclr_aligned_free (self->backward_weights);
+  _simclr_aligned_free (self->kept);
   _simclr_aligned_free (self->zeros);
   g_free (self);
 }
@@ -411,9 +462,12 @@ plan_blocks (WinogradConvolution *self)
       BLOCK_BYTES / (POINTS * (self->in_stride + self->out_stride) * sizeof (gfloat)) / 14 * 14;
   self->block = CLAMP (self->block, FEWEST_TILES, MOST_TILES);
   self->block = MIN (self->block, self->tiles);
-  self->parent.workspace = threads * block_floats (self) * sizeof (gfloat);
-  if (self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS)
-    self->parent.workspace += threads * gradient_floats (self) * sizeof (gfloat);
+  self->parent.workspace =
+      (threads * block_floats (self) + MAX (MAX (forward_floats (self), backward_floats (self)),
+                                           self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS
+                                               ? threads * gradient_floats (self)
+                                               : 0)) *
+      sizeof (gfloat);
 }
 
 /* Products saved against the padding of tiles and channels; the transforms cost about as much as 40 more
@@ -445,23 +499,22 @@ static const SimclrConvolutionClass winograd_class = {
 
 SimclrConvolution *
 _simclr_convolution_winograd_new (const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
-    SimclrParallel *parallel, GError **error)
+    SimclrPrecision precision, SimclrParallel *parallel, GError **error)
 {
   WinogradConvolution *self = g_new0 (WinogradConvolution, 1);
 
   self->parent = (SimclrConvolution){.klass = &winograd_class,
       .shape = *shape,
       .use = use,
-      .precision = SIMCLR_PRECISION_FLOAT32,
+      .precision = precision,
       .parallel = parallel};
+  self->half = precision == SIMCLR_PRECISION_BFLOAT16;
+  self->value_bytes = _simclr_value_bytes (precision);
   plan_blocks (self);
   self->zeros = new_zeros (MAX (shape->in, shape->out), error);
-  if (self->zeros)
-    self->forward_weights = new_zeros (POINTS * shape->in * self->out_stride, error);
-  if (self->forward_weights && (use & SIMCLR_CONVOLUTION_BACKWARD_DATA))
-    self->backward_weights = new_zeros (POINTS * shape->out * self->in_stride, error);
-  if (!self->forward_weights ||
-      ((use & SIMCLR_CONVOLUTION_BACKWARD_DATA) && !self->backward_weights)) {
+  if (self->zeros && use == SIMCLR_CONVOLUTION_FORWARD)
+    self->kept = new_zeros (forward_floats (self), error);
+  if (!self->zeros || (use == SIMCLR_CONVOLUTION_FORWARD && !self->kept)) {
     free_convolution (&self->parent);
     return NULL;
   }

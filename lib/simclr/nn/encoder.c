@@ -465,8 +465,7 @@ simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views,
     g_atomic_int_set (&self->pass_is_out, FALSE);
     return NULL;
   }
-  memcpy (_simclr_training_plan_get_pictures (self->training_plan), views,
-      n_views * _simclr_resnet_get_floats (self->resnet, 0) * sizeof (gfloat));
+  _simclr_training_plan_set_pictures (self->training_plan, views);
   embeddings = _simclr_training_plan_forward (self->training_plan);
   return _simclr_forward_pass_new (self, n_views, embeddings);
 }

@@ -3,6 +3,7 @@
 #include <simclr/nn/inference-plan-private.h>
 
 #include <simclr/base/arena-private.h>
+#include <simclr/base/bfloat16-private.h>
 #include <simclr/nn/batchnorm-private.h>
 #include <simclr/nn/pool-private.h>
 #include <math.h>
@@ -17,7 +18,9 @@ struct _SimclrInferencePlan
 {
   SimclrResnet *resnet;
   SimclrParallel *parallel;
+  SimclrPrecision precision;
   gsize images;
+  guint pictures; /* block of the converted pictures, where not float */
   const SimclrFolded *folded;
   PlannedLayer *planned;
   SimclrArena *arena;
@@ -88,10 +91,16 @@ plan_outputs (SimclrInferencePlan *self)
     last[layer->residual] = i;
   }
   last[n] = n;
+  self->pictures = _simclr_arena_reserve (self->arena,
+      self->precision == SIMCLR_PRECISION_BFLOAT16
+          ? self->images * _simclr_resnet_get_floats (self->resnet, 0) * 2
+          : 0,
+      0, last[0]);
   for (guint i = 0; i < n; i++)
     self->planned[i].output = _simclr_arena_reserve (self->arena,
-        self->images * _simclr_resnet_get_floats (self->resnet, i + 1) * sizeof (gfloat), i,
-        last[i + 1]);
+        self->images * _simclr_resnet_get_floats (self->resnet, i + 1) *
+            _simclr_value_bytes (self->precision),
+        i, last[i + 1]);
 }
 
 static gboolean
@@ -125,6 +134,7 @@ _simclr_inference_plan_new (SimclrResnet *resnet, SimclrProvider provider,
 
   self->resnet = _simclr_resnet_ref (resnet);
   self->parallel = parallel;
+  self->precision = precision;
   self->images = images;
   self->planned = g_new0 (PlannedLayer, resnet->layers->len);
   self->arena = _simclr_arena_new ();
@@ -166,36 +176,56 @@ _simclr_inference_plan_set_folded (SimclrInferencePlan *self, const SimclrFolded
   }
 }
 
+static gconstpointer
+take_pictures (SimclrInferencePlan *self, const gfloat *pictures)
+{
+  const gsize values = self->images * _simclr_resnet_get_floats (self->resnet, 0);
+  guint16 *converted = _simclr_arena_get (self->arena, self->pictures);
+
+  if (self->precision != SIMCLR_PRECISION_BFLOAT16)
+    return pictures;
+  for (gsize i = 0; i < values; i++)
+    converted[i] = _simclr_to_bfloat16 (pictures[i]);
+  return converted;
+}
+
+static gpointer
+output_of (SimclrInferencePlan *self, guint tensor)
+{
+  return _simclr_arena_get (self->arena, self->planned[tensor - 1].output);
+}
+
+static void
+run_layer (SimclrInferencePlan *self, guint i, gconstpointer input)
+{
+  const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
+  SimclrEpilogue epilogue = {.relu = layer->relu};
+
+  if (!self->planned[i].convolution) {
+    _simclr_max_pool_forward (self->parallel, self->precision, input, self->images,
+        layer->shape.height, layer->shape.width, layer->shape.in, output_of (self, i + 1), NULL);
+    return;
+  }
+  epilogue.bias =
+      self->folded->biases + _simclr_parameters_get (self->resnet->layout, layer->shift)->offset;
+  if (layer->residual)
+    epilogue.residual = output_of (self, layer->residual);
+  _simclr_convolution_forward (self->planned[i].convolution, input, output_of (self, i + 1),
+      &epilogue, _simclr_arena_get (self->arena, self->workspace));
+}
+
 void
 _simclr_inference_plan_run (SimclrInferencePlan *self, const gfloat *pictures, gfloat *embeddings)
 {
   guint last = self->resnet->layers->len;
   gsize size = _simclr_resnet_get_size (self->resnet, last);
+  gconstpointer taken = take_pictures (self, pictures);
 
   for (guint i = 0; i < last; i++) {
-    const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
-    const gfloat *input =
-        layer->input == 0 ? pictures
-                          : _simclr_arena_get (self->arena, self->planned[layer->input - 1].output);
-    gfloat *output = _simclr_arena_get (self->arena, self->planned[i].output);
+    guint input = _simclr_resnet_get_layer (self->resnet, i)->input;
 
-    if (self->planned[i].convolution) {
-      SimclrEpilogue epilogue = {
-          .bias = self->folded->biases +
-                  _simclr_parameters_get (self->resnet->layout, layer->shift)->offset,
-          .residual = layer->residual ? _simclr_arena_get (
-                                            self->arena, self->planned[layer->residual - 1].output)
-                                      : NULL,
-          .relu = layer->relu};
-
-      _simclr_convolution_forward (self->planned[i].convolution, input, output, &epilogue,
-          _simclr_arena_get (self->arena, self->workspace));
-    } else {
-      _simclr_max_pool_forward (self->parallel, input, self->images, layer->shape.height,
-          layer->shape.width, layer->shape.in, output, NULL);
-    }
+    run_layer (self, i, input == 0 ? taken : output_of (self, input));
   }
-  _simclr_average_pool_forward (self->parallel,
-      _simclr_arena_get (self->arena, self->planned[last - 1].output), self->images, size * size,
-      self->resnet->embedding_size, embeddings);
+  _simclr_average_pool_forward (self->parallel, self->precision, output_of (self, last),
+      self->images, size * size, self->resnet->embedding_size, embeddings);
 }

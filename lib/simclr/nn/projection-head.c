@@ -317,10 +317,10 @@ _simclr_projection_head_forward (SimclrProjectionHead *self, SimclrParallel *par
 
     _simclr_linear_forward (parallel, input, values + offset_of (self, layer->weight), rows,
         layer->in, layer->out, layer->product);
-    _simclr_batchnorm_statistics (parallel, layer->product, rows, layer->out, moments,
-        moments + layer->out, moments + 2 * layer->out, self->scratch);
-    _simclr_batchnorm_apply (parallel, layer->product, rows, layer->out, moments,
-        moments + 2 * layer->out, values + offset_of (self, layer->scale),
+    _simclr_batchnorm_statistics (parallel, SIMCLR_PRECISION_FLOAT32, layer->product, rows,
+        layer->out, moments, moments + layer->out, moments + 2 * layer->out, self->scratch);
+    _simclr_batchnorm_apply (parallel, SIMCLR_PRECISION_FLOAT32, layer->product, rows, layer->out,
+        moments, moments + 2 * layer->out, values + offset_of (self, layer->scale),
         last ? NULL : values + offset_of (self, layer->shift), NULL, !last, layer->output,
         self->scratch);
     input = layer->output;
@@ -341,9 +341,9 @@ _simclr_projection_head_backward (
     gfloat *moments = layer->moments, *dproduct = self->gradients[0];
     gfloat *dinput = i == 0 ? dh : self->gradients[1];
 
-    _simclr_batchnorm_backward (parallel, layer->product, last ? NULL : layer->output, dy,
-        self->rows, layer->out, moments, moments + 2 * layer->out,
-        self->parameters.values + offset_of (self, layer->scale), dproduct, NULL,
+    _simclr_batchnorm_backward (parallel, SIMCLR_PRECISION_FLOAT32, layer->product, !last,
+        layer->output, dy, self->rows, layer->out, moments, moments + 2 * layer->out,
+        self->parameters.values + offset_of (self, layer->scale), NULL, dproduct, NULL,
         gradients + offset_of (self, layer->scale),
         last ? NULL : gradients + offset_of (self, layer->shift), self->scratch);
     _simclr_linear_backward (parallel, i == 0 ? self->input : self->layers[i - 1].output,
@@ -384,7 +384,7 @@ _simclr_projection_head_infer (SimclrProjectionHead *self, SimclrParallel *paral
       inverse[c] = 1 / sqrtf (variance[c] + SIMCLR_BATCHNORM_EPSILON);
     _simclr_linear_forward (parallel, input, values + offset_of (self, layer->weight), rows,
         layer->in, layer->out, layer->product);
-    _simclr_batchnorm_apply (parallel, layer->product, rows, layer->out,
+    _simclr_batchnorm_apply (parallel, SIMCLR_PRECISION_FLOAT32, layer->product, rows, layer->out,
         self->statistics + statistics_offset (self, layer->mean), inverse,
         values + offset_of (self, layer->scale),
         last ? NULL : values + offset_of (self, layer->shift), NULL, !last,

@@ -15,8 +15,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrTrainingPlan, _simclr_training_plan_free)
 gsize _simclr_training_plan_get_images (SimclrTrainingPlan *self);
 gsize _simclr_training_plan_get_bytes (SimclrTrainingPlan *self);
 
-/* Where the pictures of the next forward go: (images, size, size, 3). */
-gfloat *_simclr_training_plan_get_pictures (SimclrTrainingPlan *self);
+/* Takes the pictures of the next forward up: (images, size, size, 3). */
+void _simclr_training_plan_set_pictures (SimclrTrainingPlan *self, const gfloat *pictures);
 
 /* The values (as the layout says) changed: lets the convolutions repack. Borrowed until the next call. */
 void _simclr_training_plan_set_values (SimclrTrainingPlan *self, const gfloat *values);

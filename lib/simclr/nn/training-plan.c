@@ -1,12 +1,15 @@
 /* A residual network in training: planned memory, forward and backward.
  *
  * Moments of the memory plan: forward of layer i is moment i, the pooled embeddings moment n, backward of
- * layer i moment 2 n - i. A layer keeps its convolution's result and its output until its own backward;
- * a tensor's gradient lives from its last reader's backward to its own layer's.
+ * layer i moment 2 n - i. Every convolution's result is kept until its own backward. Outputs of residual sums
+ * are kept as well; every other output follows from the result alone, so it lives from its layer to its
+ * last reader and is made again where going backward reads it. A tensor's gradient lives from its last
+ * reader's backward to its own layer's.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/nn/training-plan-private.h>
 
 #include <simclr/base/arena-private.h>
+#include <simclr/base/bfloat16-private.h>
 #include <simclr/nn/batchnorm-private.h>
 #include <simclr/nn/pool-private.h>
 
@@ -18,6 +21,8 @@ typedef struct
   SimclrConvolution *convolution; /* NULL: pooling */
   guint product;                  /* the convolution's result; pooling: the chosen taps */
   guint output;
+  guint again; /* the output once more, for going backward; NONE: output was kept or is not read */
+  guint again_reader; /* the layer whose backward is the first to read it */
   guint gradient;     /* of the output */
   guint own_gradient; /* of the product; the same block as gradient where nothing else needs that */
   gboolean accumulate; /* the input's gradient was begun by a later layer */
@@ -28,6 +33,7 @@ struct _SimclrTrainingPlan
 {
   SimclrResnet *resnet;
   SimclrParallel *parallel;
+  SimclrPrecision precision;
   gsize images;
   gsize layers;
   const gfloat *values;
@@ -41,7 +47,8 @@ struct _SimclrTrainingPlan
 static gsize
 tensor_bytes (SimclrTrainingPlan *self, guint tensor)
 {
-  return self->images * _simclr_resnet_get_floats (self->resnet, tensor) * sizeof (gfloat);
+  return self->images * _simclr_resnet_get_floats (self->resnet, tensor) *
+         _simclr_value_bytes (self->precision);
 }
 
 static gsize
@@ -52,15 +59,14 @@ tensor_rows (SimclrTrainingPlan *self, guint tensor)
   return self->images * size * size;
 }
 
-static gfloat *
+static gpointer
 memory (SimclrTrainingPlan *self, guint block)
 {
   return _simclr_arena_get (self->arena, block);
 }
 
 static gboolean
-create_convolutions (
-    SimclrTrainingPlan *self, SimclrProvider provider, SimclrPrecision precision, GError **error)
+create_convolutions (SimclrTrainingPlan *self, SimclrProvider provider, GError **error)
 {
   for (guint i = 0; i < self->layers; i++) {
     const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
@@ -73,11 +79,57 @@ create_convolutions (
     if (layer->input != 0)
       use |= SIMCLR_CONVOLUTION_BACKWARD_DATA;
     self->planned[i].convolution =
-        _simclr_convolution_new (provider, &shape, use, precision, self->parallel, error);
+        _simclr_convolution_new (provider, &shape, use, self->precision, self->parallel, error);
     if (!self->planned[i].convolution)
       return FALSE;
   }
   return TRUE;
+}
+
+/* The layers that read a tensor: the last one going forward; convolutions, whose backward needs it. */
+static void
+find_readers (SimclrTrainingPlan *self, guint tensor, guint *last, guint *first_convolution,
+    guint *last_convolution)
+{
+  *last = tensor == self->layers ? (guint) self->layers : tensor - 1;
+  *first_convolution = *last_convolution = NONE;
+  for (guint i = 0; i < self->layers; i++) {
+    const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
+
+    if (layer->input != tensor && layer->residual != tensor)
+      continue;
+    *last = MAX (*last, i);
+    if (layer->input == tensor && layer->kind == SIMCLR_LAYER_CONVOLUTION) {
+      *first_convolution = MIN (*first_convolution, i);
+      *last_convolution = i;
+    }
+  }
+}
+
+static gboolean
+is_kept (const SimclrLayer *layer)
+{
+  return layer->residual != 0 || layer->kind == SIMCLR_LAYER_MAX_POOL;
+}
+
+static void
+plan_output (SimclrTrainingPlan *self, guint i)
+{
+  const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
+  PlannedLayer *planned = &self->planned[i];
+  const guint n = (guint) self->layers;
+  const gsize bytes = tensor_bytes (self, i + 1);
+  guint last, first_convolution, last_convolution;
+
+  find_readers (self, i + 1, &last, &first_convolution, &last_convolution);
+  planned->again = planned->again_reader = NONE;
+  planned->output =
+      _simclr_arena_reserve (self->arena, bytes, i, is_kept (layer) ? 2 * n - i : last);
+  if (!is_kept (layer) && last_convolution != NONE) {
+    planned->again_reader = last_convolution;
+    planned->again = _simclr_arena_reserve (
+        self->arena, bytes, 2 * n - last_convolution, 2 * n - first_convolution);
+  }
 }
 
 static void
@@ -91,12 +143,12 @@ plan_forward (SimclrTrainingPlan *self)
   for (guint i = 0; i < n; i++) {
     const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
     PlannedLayer *planned = &self->planned[i];
-    gsize bytes = tensor_bytes (self, i + 1);
-    gboolean pool = layer->kind == SIMCLR_LAYER_MAX_POOL;
+    const gsize values = self->images * _simclr_resnet_get_floats (self->resnet, i + 1);
+    const gboolean pool = layer->kind == SIMCLR_LAYER_MAX_POOL;
 
-    planned->product =
-        _simclr_arena_reserve (self->arena, pool ? bytes / sizeof (gfloat) : bytes, i, 2 * n - i);
-    planned->output = _simclr_arena_reserve (self->arena, bytes, i, 2 * n - i);
+    planned->product = _simclr_arena_reserve (
+        self->arena, pool ? values : tensor_bytes (self, i + 1), i, 2 * n - i);
+    plan_output (self, i);
     planned->moments =
         _simclr_arena_reserve (self->arena, 3 * layer->shape.out * sizeof (gfloat), 0, 2 * n);
   }
@@ -184,11 +236,12 @@ _simclr_training_plan_new (SimclrResnet *resnet, SimclrProvider provider, Simclr
 
   self->resnet = _simclr_resnet_ref (resnet);
   self->parallel = parallel;
+  self->precision = precision;
   self->images = images;
   self->layers = resnet->layers->len;
   self->planned = g_new0 (PlannedLayer, self->layers);
   self->arena = _simclr_arena_new ();
-  if (!create_convolutions (self, provider, precision, error))
+  if (!create_convolutions (self, provider, error))
     return NULL;
   plan_forward (self);
   plan_backward (self);
@@ -221,10 +274,15 @@ _simclr_training_plan_get_bytes (SimclrTrainingPlan *self)
   return _simclr_arena_get_bytes (self->arena);
 }
 
-gfloat *
-_simclr_training_plan_get_pictures (SimclrTrainingPlan *self)
+void
+_simclr_training_plan_set_pictures (SimclrTrainingPlan *self, const gfloat *pictures)
 {
-  return memory (self, self->pictures);
+  const gsize values = self->images * _simclr_resnet_get_floats (self->resnet, 0);
+  const gboolean half = self->precision == SIMCLR_PRECISION_BFLOAT16;
+  gpointer to = memory (self, self->pictures);
+
+  for (gsize i = 0; i < values; i++)
+    _simclr_store_value (to, i, pictures[i], half);
 }
 
 static const gfloat *
@@ -246,7 +304,7 @@ _simclr_training_plan_set_values (SimclrTrainingPlan *self, const gfloat *values
   }
 }
 
-static gfloat *
+static gpointer
 output_of (SimclrTrainingPlan *self, guint tensor)
 {
   return memory (self, tensor == 0 ? self->pictures : self->planned[tensor - 1].output);
@@ -257,9 +315,24 @@ forward_pool (SimclrTrainingPlan *self, guint i)
 {
   const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
 
-  _simclr_max_pool_forward (self->parallel, output_of (self, layer->input), self->images,
-      layer->shape.height, layer->shape.width, layer->shape.in, output_of (self, i + 1),
-      (guint8 *) memory (self, self->planned[i].product));
+  _simclr_max_pool_forward (self->parallel, self->precision, output_of (self, layer->input),
+      self->images, layer->shape.height, layer->shape.width, layer->shape.in,
+      output_of (self, i + 1), memory (self, self->planned[i].product));
+}
+
+/* Output of layer i from its convolution's result. */
+static void
+normalise (SimclrTrainingPlan *self, guint i, gpointer output)
+{
+  const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
+  const PlannedLayer *planned = &self->planned[i];
+  const gfloat *mean = memory (self, planned->moments);
+  gsize channels = layer->shape.out;
+
+  _simclr_batchnorm_apply (self->parallel, self->precision, memory (self, planned->product),
+      tensor_rows (self, i + 1), channels, mean, mean + 2 * channels, value_of (self, layer->scale),
+      value_of (self, layer->shift), layer->residual ? output_of (self, layer->residual) : NULL,
+      layer->relu, output, memory (self, self->workspace));
 }
 
 static void
@@ -267,18 +340,15 @@ forward_convolution (SimclrTrainingPlan *self, guint i)
 {
   const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
   const PlannedLayer *planned = &self->planned[i];
-  gsize channels = layer->shape.out, rows = tensor_rows (self, i + 1);
-  gfloat *product = memory (self, planned->product), *mean = memory (self, planned->moments);
-  gfloat *scratch = memory (self, self->workspace);
+  gsize channels = layer->shape.out;
+  gfloat *mean = memory (self, planned->moments), *scratch = memory (self, self->workspace);
+  gpointer product = memory (self, planned->product);
 
   _simclr_convolution_forward (
       planned->convolution, output_of (self, layer->input), product, NULL, scratch);
-  _simclr_batchnorm_statistics (
-      self->parallel, product, rows, channels, mean, mean + channels, mean + 2 * channels, scratch);
-  _simclr_batchnorm_apply (self->parallel, product, rows, channels, mean, mean + 2 * channels,
-      value_of (self, layer->scale), value_of (self, layer->shift),
-      layer->residual ? output_of (self, layer->residual) : NULL, layer->relu,
-      output_of (self, i + 1), scratch);
+  _simclr_batchnorm_statistics (self->parallel, self->precision, product, tensor_rows (self, i + 1),
+      channels, mean, mean + channels, mean + 2 * channels, scratch);
+  normalise (self, i, output_of (self, i + 1));
 }
 
 const gfloat *
@@ -292,13 +362,13 @@ _simclr_training_plan_forward (SimclrTrainingPlan *self)
     else
       forward_pool (self, i);
   }
-  _simclr_average_pool_forward (self->parallel, output_of (self, last), self->images,
-      tensor_rows (self, last) / self->images, self->resnet->embedding_size,
+  _simclr_average_pool_forward (self->parallel, self->precision, output_of (self, last),
+      self->images, tensor_rows (self, last) / self->images, self->resnet->embedding_size,
       memory (self, self->embeddings));
   return memory (self, self->embeddings);
 }
 
-static gfloat *
+static gpointer
 gradient_of (SimclrTrainingPlan *self, guint tensor)
 {
   return memory (self, self->planned[tensor - 1].gradient);
@@ -309,9 +379,26 @@ backward_pool (SimclrTrainingPlan *self, guint i)
 {
   const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
 
-  _simclr_max_pool_backward (self->parallel, gradient_of (self, i + 1),
-      (const guint8 *) memory (self, self->planned[i].product), self->images, layer->shape.height,
+  _simclr_max_pool_backward (self->parallel, self->precision, gradient_of (self, i + 1),
+      memory (self, self->planned[i].product), self->images, layer->shape.height,
       layer->shape.width, layer->shape.in, gradient_of (self, layer->input));
+}
+
+/* A layer's input as it was going forward, made again where it was not kept. */
+static gconstpointer
+recall_input (SimclrTrainingPlan *self, guint i)
+{
+  const guint input = _simclr_resnet_get_layer (self->resnet, i)->input;
+  const PlannedLayer *writer;
+
+  if (input == 0)
+    return output_of (self, 0);
+  writer = &self->planned[input - 1];
+  if (writer->again == NONE)
+    return output_of (self, input);
+  if (writer->again_reader == i)
+    normalise (self, input - 1, memory (self, writer->again));
+  return memory (self, writer->again);
 }
 
 static void
@@ -321,16 +408,17 @@ backward_convolution (SimclrTrainingPlan *self, guint i, gfloat *gradients)
   const PlannedLayer *planned = &self->planned[i];
   SimclrParameters *layout = self->resnet->layout;
   gsize channels = layer->shape.out;
-  gfloat *dy = memory (self, planned->gradient), *dx = memory (self, planned->own_gradient);
+  gpointer dy = memory (self, planned->gradient), dx = memory (self, planned->own_gradient);
   const gfloat *mean = memory (self, planned->moments);
-  gfloat *scratch = memory (self, self->workspace);
+  gpointer scratch = memory (self, self->workspace);
 
-  _simclr_batchnorm_backward (self->parallel, memory (self, planned->product),
-      layer->relu ? output_of (self, i + 1) : NULL, dy, tensor_rows (self, i + 1), channels, mean,
-      mean + 2 * channels, value_of (self, layer->scale), dx, layer->residual ? dy : NULL,
+  _simclr_batchnorm_backward (self->parallel, self->precision, memory (self, planned->product),
+      layer->relu, is_kept (layer) ? output_of (self, i + 1) : NULL, dy, tensor_rows (self, i + 1),
+      channels, mean, mean + 2 * channels, value_of (self, layer->scale),
+      value_of (self, layer->shift), dx, layer->residual ? dy : NULL,
       gradients + _simclr_parameters_get (layout, layer->scale)->offset,
       gradients + _simclr_parameters_get (layout, layer->shift)->offset, scratch);
-  _simclr_convolution_backward_weights (planned->convolution, output_of (self, layer->input), dx,
+  _simclr_convolution_backward_weights (planned->convolution, recall_input (self, i), dx,
       gradients + _simclr_parameters_get (layout, layer->weight)->offset, scratch);
   if (layer->input != 0)
     _simclr_convolution_backward_data (
@@ -342,7 +430,7 @@ _simclr_training_plan_backward (SimclrTrainingPlan *self, const gfloat *gradient
 {
   guint last = (guint) self->layers;
 
-  _simclr_average_pool_backward (self->parallel, gradient, self->images,
+  _simclr_average_pool_backward (self->parallel, self->precision, gradient, self->images,
       tensor_rows (self, last) / self->images, self->resnet->embedding_size,
       gradient_of (self, last));
   for (guint i = last; i-- > 0;) {

@@ -2,12 +2,12 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/nn/unfold-private.h>
 
+#include <simclr/base/bfloat16-private.h>
 #include <simclr/base/multiversion-private.h>
-#include <string.h>
 
 void
 _simclr_unfold_init (SimclrUnfold *self, gsize height, gsize width, gsize channels, gsize kernel,
-    gsize stride, gsize padding, gsize bytes)
+    gsize stride, gsize padding, gboolean half, gsize bytes)
 {
   self->height = height;
   self->width = width;
@@ -18,7 +18,8 @@ _simclr_unfold_init (SimclrUnfold *self, gsize height, gsize width, gsize channe
   self->out_height = (height + 2 * padding - kernel) / stride + 1;
   self->out_width = (width + 2 * padding - kernel) / stride + 1;
   self->depth = kernel * kernel * channels;
-  self->direct = kernel == 1 && stride == 1 && padding == 0;
+  self->half = half;
+  self->direct = kernel == 1 && stride == 1 && padding == 0 && !half;
   self->block_lines = MAX (bytes / (self->out_width * self->depth * sizeof (gfloat)), 1);
 }
 
@@ -38,9 +39,32 @@ clip_window (const SimclrUnfold *self, gssize left, gsize *first, gsize *last)
               : self->kernel;
 }
 
-/* One kernel line of every window along one output line. source is NULL outside the picture. */
+SIMCLR_MULTIVERSION
+void
+_simclr_widen (const guint16 *from, gsize count, gfloat *to)
+{
+  gsize i = 0;
+
+  for (; i + SIMCLR_LANES <= count; i += SIMCLR_LANES)
+    _simclr_store_vector (to, i, _simclr_load_vector (from, i, TRUE), FALSE);
+  for (; i < count; i++)
+    to[i] = _simclr_from_bfloat16 (from[i]);
+}
+
+/* Values first to first + count - 1 of a picture, as floats. */
 static void
-unfold_kernel_line (const SimclrUnfold *self, const gfloat *source, gfloat *columns)
+copy_values (const SimclrUnfold *self, gconstpointer pictures, gsize first, gsize count, gfloat *to)
+{
+  if (self->half)
+    _simclr_widen ((const guint16 *) pictures + first, count, to);
+  else
+    memcpy (to, (const gfloat *) pictures + first, count * sizeof (gfloat));
+}
+
+/* One kernel line of every window along one output line. source is the number of the picture line's first
+ * value, or G_MAXSIZE outside the picture. */
+static void
+unfold_kernel_line (const SimclrUnfold *self, gconstpointer pictures, gsize source, gfloat *columns)
 {
   gsize span = self->kernel * self->channels;
 
@@ -48,42 +72,42 @@ unfold_kernel_line (const SimclrUnfold *self, const gfloat *source, gfloat *colu
     gssize left = (gssize) (column * self->stride) - (gssize) self->padding;
     gsize first, last;
 
-    if (!source) {
+    if (source == G_MAXSIZE) {
       memset (columns, 0, span * sizeof (gfloat));
       continue;
     }
     if (left >= 0 && left + (gssize) self->kernel <= (gssize) self->width) {
-      memcpy (columns, source + left * (gssize) self->channels, span * sizeof (gfloat));
+      copy_values (self, pictures, source + (gsize) left * self->channels, span, columns);
       continue;
     }
     clip_window (self, left, &first, &last);
     memset (columns, 0, first * self->channels * sizeof (gfloat));
     if (last > first)
-      memcpy (columns + first * self->channels,
-          source + (left + (gssize) first) * (gssize) self->channels,
-          (last - first) * self->channels * sizeof (gfloat));
+      copy_values (self, pictures, source + (gsize) (left + (gssize) first) * self->channels,
+          (last - first) * self->channels, columns + first * self->channels);
     memset (columns + last * self->channels, 0, (span - last * self->channels) * sizeof (gfloat));
   }
 }
 
 const gfloat *
 _simclr_unfold_lines (
-    const SimclrUnfold *self, const gfloat *pictures, gsize line, gsize lines, gfloat *columns)
+    const SimclrUnfold *self, gconstpointer pictures, gsize line, gsize lines, gfloat *columns)
 {
-  gsize floats = self->height * self->width * self->channels;
+  gsize values = self->height * self->width * self->channels;
 
   if (self->direct)
-    return pictures + line * self->width * self->channels;
+    return (const gfloat *) pictures + line * self->width * self->channels;
 
   for (gsize i = 0; i < lines; i++) {
-    const gfloat *picture = pictures + (line + i) / self->out_height * floats;
+    gsize picture = (line + i) / self->out_height * values;
     gssize top = (gssize) ((line + i) % self->out_height * self->stride) - (gssize) self->padding;
 
     for (gsize k = 0; k < self->kernel; k++) {
       gssize y = top + (gssize) k;
       gboolean inside = y >= 0 && y < (gssize) self->height;
 
-      unfold_kernel_line (self, inside ? picture + (gsize) y * self->width * self->channels : NULL,
+      unfold_kernel_line (self, pictures,
+          inside ? picture + (gsize) y * self->width * self->channels : G_MAXSIZE,
           columns + i * self->out_width * self->depth + k * self->kernel * self->channels);
     }
   }

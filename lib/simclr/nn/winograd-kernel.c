@@ -2,13 +2,13 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/nn/winograd-private.h>
 
+#include <simclr/base/bfloat16-private.h>
 #include <simclr/base/multiversion-private.h>
-#include <string.h>
 
-typedef gfloat Vector __attribute__ ((vector_size (64), aligned (4), may_alias));
-typedef gint32 Mask __attribute__ ((vector_size (64)));
-#define LANES 16
-#define INLINE static inline __attribute__ ((always_inline))
+#define LANES SIMCLR_LANES
+#define INLINE SIMCLR_INLINE
+
+typedef SimclrVector Vector;
 
 INLINE Vector
 load (const gfloat *from)
@@ -22,18 +22,18 @@ store (gfloat *to, Vector value)
   *(Vector *) to = value;
 }
 
-/* The last channels of some pixels, less than a vector of them, padded with zeros. */
+/* The last channels of some pixels, less than a vector of them, as floats padded with zeros. */
 static void
-pad_channels (const gfloat *const *from, gsize pixels, gsize c, gsize channels, gfloat *padded,
-    const gfloat **to)
+pad_channels (const gconstpointer *from, gboolean half, gsize pixels, gsize c, gsize channels,
+    gfloat *padded, gconstpointer *to)
 {
   memset (padded, 0, pixels * LANES * sizeof (gfloat));
   for (gsize i = 0; i < pixels; i++) {
-    const gfloat *pixel = from[i]; /* from may be to */
+    gconstpointer pixel = from[i]; /* from may be to */
 
     to[i] = pixel ? padded + i * LANES : NULL;
-    if (pixel)
-      memcpy (padded + i * LANES, pixel + c, (channels - c) * sizeof (gfloat));
+    for (gsize j = 0; pixel && j < channels - c; j++)
+      padded[i * LANES + j] = _simclr_load_value (pixel, c + j, half);
   }
 }
 
@@ -53,13 +53,15 @@ input_line (Vector d0, Vector d1, Vector d2, Vector d3, Vector d4, Vector d5, Ve
 }
 
 INLINE void
-input_vector (const gfloat *const from[36], gsize c, gfloat *to, gsize stride)
+input_vector (const gconstpointer from[36], const gboolean half, gsize c, gfloat *to, gsize stride)
 {
   Vector t[36], v[36];
 
   for (gsize j = 0; j < 6; j++)
-    input_line (load (from[j] + c), load (from[6 + j] + c), load (from[12 + j] + c),
-        load (from[18 + j] + c), load (from[24 + j] + c), load (from[30 + j] + c), t + j, 6);
+    input_line (_simclr_load_vector (from[j], c, half), _simclr_load_vector (from[6 + j], c, half),
+        _simclr_load_vector (from[12 + j], c, half), _simclr_load_vector (from[18 + j], c, half),
+        _simclr_load_vector (from[24 + j], c, half), _simclr_load_vector (from[30 + j], c, half),
+        t + j, 6);
   for (gsize i = 0; i < 6; i++)
     input_line (t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4], t[6 * i + 5],
         v + 6 * i, 1);
@@ -69,18 +71,24 @@ input_vector (const gfloat *const from[36], gsize c, gfloat *to, gsize stride)
 
 SIMCLR_MULTIVERSION
 void
-_simclr_winograd_input (const gfloat *const from[36], gsize channels, gfloat *to, gsize stride)
+_simclr_winograd_input (
+    const gconstpointer from[36], gboolean half, gsize channels, gfloat *to, gsize stride)
 {
   gsize c = 0;
 
-  for (; c + LANES <= channels; c += LANES)
-    input_vector (from, c, to, stride);
+  if (half) {
+    for (; c + LANES <= channels; c += LANES)
+      input_vector (from, TRUE, c, to, stride);
+  } else {
+    for (; c + LANES <= channels; c += LANES)
+      input_vector (from, FALSE, c, to, stride);
+  }
   if (c < channels) {
     gfloat padded[36 * LANES];
-    const gfloat *pixels[36];
+    gconstpointer pixels[36];
 
-    pad_channels (from, 36, c, channels, padded, pixels);
-    input_vector (pixels, 0, to + c, stride);
+    pad_channels (from, half, 36, c, channels, padded, pixels);
+    input_vector (pixels, FALSE, 0, to + c, stride);
   }
 }
 
@@ -98,8 +106,8 @@ output_line (
 }
 
 INLINE void
-output_vector (const gfloat *m, gsize stride, gsize c, gfloat *const to[16],
-    const gfloat *const residual[16], const gfloat *bias, gboolean relu)
+output_vector (const gfloat *m, gsize stride, gsize c, const gpointer to[16],
+    const gconstpointer residual[16], const gfloat *bias, gboolean relu, const gboolean half)
 {
   Vector t[24], y[16];
   const Vector zero = {0};
@@ -119,38 +127,50 @@ output_vector (const gfloat *m, gsize stride, gsize c, gfloat *const to[16],
     if (bias)
       value += load (bias + c);
     if (residual)
-      value += load (residual[i] + c);
+      value += _simclr_load_vector (residual[i], c, half);
     if (relu)
-      value = (Vector) ((Mask) value & ~(value < zero)); /* a NaN stays one */
-    store (to[i] + c, value);
+      value = _simclr_select (value, (SimclrBits) ~(value < zero)); /* a NaN stays one */
+    _simclr_store_vector (to[i], c, value, half);
+  }
+}
+
+/* The last channels, less than a vector: through padded copies. */
+static void
+output_tail (const gfloat *m, gsize stride, gsize c, gsize channels, const gpointer to[16],
+    const gconstpointer residual[16], const gfloat *bias, gboolean relu, gboolean half)
+{
+  gfloat y[16 * LANES], added[17 * LANES] = {0};
+  gconstpointer residuals[16], biases[1] = {bias};
+  gpointer pixels[16];
+
+  pad_channels (biases, FALSE, 1, c, channels, added + 16 * LANES, biases);
+  if (residual)
+    pad_channels (residual, half, 16, c, channels, added, residuals);
+  for (gsize i = 0; i < 16; i++)
+    pixels[i] = to[i] ? y + i * LANES : NULL;
+  output_vector (m + c, stride, 0, pixels, residual ? residuals : NULL, biases[0], relu, FALSE);
+  for (gsize i = 0; i < 16; i++) {
+    for (gsize j = 0; to[i] && j < channels - c; j++)
+      _simclr_store_value (to[i], c + j, y[i * LANES + j], half);
   }
 }
 
 SIMCLR_MULTIVERSION
 void
-_simclr_winograd_output (const gfloat *m, gsize stride, gsize channels, gfloat *const to[16],
-    const gfloat *const residual[16], const gfloat *bias, gboolean relu)
+_simclr_winograd_output (const gfloat *m, gsize stride, gsize channels, const gpointer to[16],
+    const gconstpointer residual[16], const gfloat *bias, gboolean relu, gboolean half)
 {
   gsize c = 0;
 
-  for (; c + LANES <= channels; c += LANES)
-    output_vector (m, stride, c, to, residual, bias, relu);
-  if (c < channels) {
-    gfloat y[16 * LANES], added[17 * LANES] = {0};
-    const gfloat *residuals[16], *biases[1] = {bias};
-    gfloat *pixels[16];
-
-    pad_channels (biases, 1, c, channels, added + 16 * LANES, biases);
-    if (residual)
-      pad_channels (residual, 16, c, channels, added, residuals);
-    for (gsize i = 0; i < 16; i++)
-      pixels[i] = to[i] ? y + i * LANES : NULL;
-    output_vector (m + c, stride, 0, pixels, residual ? residuals : NULL, biases[0], relu);
-    for (gsize i = 0; i < 16; i++) {
-      if (to[i])
-        memcpy (to[i] + c, pixels[i], (channels - c) * sizeof (gfloat));
-    }
+  if (half) {
+    for (; c + LANES <= channels; c += LANES)
+      output_vector (m, stride, c, to, residual, bias, relu, TRUE);
+  } else {
+    for (; c + LANES <= channels; c += LANES)
+      output_vector (m, stride, c, to, residual, bias, relu, FALSE);
   }
+  if (c < channels)
+    output_tail (m, stride, c, channels, to, residual, bias, relu, half);
 }
 
 /* A dy */
@@ -169,19 +189,20 @@ output_gradient_line (Vector y0, Vector y1, Vector y2, Vector y3, Vector *t, gsi
 }
 
 INLINE Vector
-load_or_zero (const gfloat *from, gsize c)
+load_or_zero (gconstpointer from, gsize c, const gboolean half)
 {
-  return from ? load (from + c) : (Vector){0};
+  return from ? _simclr_load_vector (from, c, half) : (Vector){0};
 }
 
 INLINE void
-output_gradient_vector (const gfloat *const from[16], gsize c, gfloat *to, gsize stride)
+output_gradient_vector (
+    const gconstpointer from[16], const gboolean half, gsize c, gfloat *to, gsize stride)
 {
   Vector t[24], v[36];
 
   for (gsize j = 0; j < 4; j++)
-    output_gradient_line (load_or_zero (from[j], c), load_or_zero (from[4 + j], c),
-        load_or_zero (from[8 + j], c), load_or_zero (from[12 + j], c), t + j, 4);
+    output_gradient_line (load_or_zero (from[j], c, half), load_or_zero (from[4 + j], c, half),
+        load_or_zero (from[8 + j], c, half), load_or_zero (from[12 + j], c, half), t + j, 4);
   for (gsize i = 0; i < 6; i++)
     output_gradient_line (t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v + 6 * i, 1);
   for (gsize i = 0; i < 36; i++)
@@ -191,18 +212,23 @@ output_gradient_vector (const gfloat *const from[16], gsize c, gfloat *to, gsize
 SIMCLR_MULTIVERSION
 void
 _simclr_winograd_output_gradient (
-    const gfloat *const from[16], gsize channels, gfloat *to, gsize stride)
+    const gconstpointer from[16], gboolean half, gsize channels, gfloat *to, gsize stride)
 {
   gsize c = 0;
 
-  for (; c + LANES <= channels; c += LANES)
-    output_gradient_vector (from, c, to, stride);
+  if (half) {
+    for (; c + LANES <= channels; c += LANES)
+      output_gradient_vector (from, TRUE, c, to, stride);
+  } else {
+    for (; c + LANES <= channels; c += LANES)
+      output_gradient_vector (from, FALSE, c, to, stride);
+  }
   if (c < channels) {
     gfloat padded[16 * LANES];
-    const gfloat *pixels[16];
+    gconstpointer pixels[16];
 
-    pad_channels (from, 16, c, channels, padded, pixels);
-    output_gradient_vector (pixels, 0, to + c, stride);
+    pad_channels (from, half, 16, c, channels, padded, pixels);
+    output_gradient_vector (pixels, FALSE, 0, to + c, stride);
   }
 }
 
@@ -248,11 +274,11 @@ _simclr_winograd_weights (
     weights_vector (w, tap_stride, c, rotated, to, stride);
   if (c < channels) {
     gfloat padded[9 * LANES];
-    const gfloat *taps[9];
+    gconstpointer taps[9];
 
     for (gsize tap = 0; tap < 9; tap++)
       taps[tap] = w + tap * tap_stride;
-    pad_channels (taps, 9, c, channels, padded, taps);
+    pad_channels (taps, FALSE, 9, c, channels, padded, taps);
     weights_vector (padded, LANES, 0, rotated, to + c, stride);
   }
 }

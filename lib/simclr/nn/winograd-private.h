@@ -12,20 +12,21 @@
 #define SIMCLR_WINOGRAD_INPUT 6   /* side of a tile of the input */
 #define SIMCLR_WINOGRAD_OUTPUT 4  /* side of a tile of the output */
 
-/* The transformed side has room for channels rounded up to 16. */
+/* Pixels are float, or bfloat16 with half; all else is float. The transformed side has room for channels
+ * rounded up to 16. */
 
-/* B' d B. from: 36 pointers to the tile's pixels (channels each), to: point i at to + i * stride. */
-void _simclr_winograd_input (
-    const gfloat *const from[SIMCLR_WINOGRAD_POINTS], gsize channels, gfloat *to, gsize stride);
+/* B' d B. from: pointers to the tile's 36 pixels (channels each), to: point i at to + i * stride. */
+void _simclr_winograd_input (const gconstpointer from[SIMCLR_WINOGRAD_POINTS], gboolean half,
+    gsize channels, gfloat *to, gsize stride);
 
-/* y = finish (A' m A): point i of m at m + i * stride; to: 16 pointers to pixels, NULL outside. residual:
- * the 16 pixels to add, or NULL; they may be y itself. */
-void _simclr_winograd_output (const gfloat *m, gsize stride, gsize channels, gfloat *const to[16],
-    const gfloat *const residual[16], const gfloat *bias, gboolean relu);
+/* y = relu? (A' m A + bias + residual): point i of m at m + i * stride; to: pointers to 16 pixels, NULL
+ * outside. residual: the 16 pixels to add, or NULL; they may be y itself. bias may be NULL. */
+void _simclr_winograd_output (const gfloat *m, gsize stride, gsize channels, const gpointer to[16],
+    const gconstpointer residual[16], const gfloat *bias, gboolean relu, gboolean half);
 
 /* The transpose of A' m A, for gradients: A dy A'. from: 16 pointers, NULL outside counts as zero. */
 void _simclr_winograd_output_gradient (
-    const gfloat *const from[16], gsize channels, gfloat *to, gsize stride);
+    const gconstpointer from[16], gboolean half, gsize channels, gfloat *to, gsize stride);
 
 /* G w G' of one row of weights: w[tap * tap_stride + c], to + i * stride + c. rotated: the kernel's axes
  * are reversed. */

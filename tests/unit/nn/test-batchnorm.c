@@ -52,10 +52,10 @@ run_forward (const Case *c, SimclrParallel *team)
   for (gsize i = 0; i < n; i++)
     run.x[i] = run.x[i] * (1 + i % c->channels % 5) + (gfloat) (i % c->channels % 3);
 
-  _simclr_batchnorm_statistics (
-      team, run.x, c->rows, c->channels, run.mean, run.variance, run.inverse, run.scratch);
-  _simclr_batchnorm_apply (team, run.x, c->rows, c->channels, run.mean, run.inverse, run.gamma,
-      run.beta, run.residual, c->relu, run.y, run.scratch);
+  _simclr_batchnorm_statistics (team, SIMCLR_PRECISION_FLOAT32, run.x, c->rows, c->channels,
+      run.mean, run.variance, run.inverse, run.scratch);
+  _simclr_batchnorm_apply (team, SIMCLR_PRECISION_FLOAT32, run.x, c->rows, c->channels, run.mean,
+      run.inverse, run.gamma, run.beta, run.residual, c->relu, run.y, run.scratch);
   return run;
 }
 
@@ -152,12 +152,12 @@ check_forward_in_place (const Case *c, SimclrParallel *team)
   g_autoptr (Tensor) x = tensor_copy (run.x, n);
   g_autoptr (Tensor) residual = c->residual ? tensor_copy (run.residual, n) : NULL;
 
-  _simclr_batchnorm_apply (team, x, c->rows, c->channels, run.mean, run.inverse, run.gamma,
-      run.beta, run.residual, c->relu, x, run.scratch);
+  _simclr_batchnorm_apply (team, SIMCLR_PRECISION_FLOAT32, x, c->rows, c->channels, run.mean,
+      run.inverse, run.gamma, run.beta, run.residual, c->relu, x, run.scratch);
   g_assert_cmpmem (x, n * sizeof (gfloat), run.y, n * sizeof (gfloat));
   if (c->residual) {
-    _simclr_batchnorm_apply (team, run.x, c->rows, c->channels, run.mean, run.inverse, run.gamma,
-        run.beta, residual, c->relu, residual, run.scratch);
+    _simclr_batchnorm_apply (team, SIMCLR_PRECISION_FLOAT32, run.x, c->rows, c->channels, run.mean,
+        run.inverse, run.gamma, run.beta, residual, c->relu, residual, run.scratch);
     g_assert_cmpmem (residual, n * sizeof (gfloat), run.y, n * sizeof (gfloat));
   }
 }
@@ -190,9 +190,9 @@ run_backward (const Case *c, SimclrParallel *team, const Run *run)
   Gradient gradient = {tensor_new (n), c->residual ? tensor_new (n) : NULL,
       tensor_new (c->channels), c->shift ? tensor_new (c->channels) : NULL};
 
-  _simclr_batchnorm_backward (team, run->x, c->relu ? run->y : NULL, run->dy, c->rows, c->channels,
-      run->mean, run->inverse, run->gamma, gradient.dx, gradient.masked, gradient.dgamma,
-      gradient.dbeta, run->scratch);
+  _simclr_batchnorm_backward (team, SIMCLR_PRECISION_FLOAT32, run->x, c->relu, run->y, run->dy,
+      c->rows, c->channels, run->mean, run->inverse, run->gamma, c->shift ? run->beta : NULL,
+      gradient.dx, gradient.masked, gradient.dgamma, gradient.dbeta, run->scratch);
   return gradient;
 }
 
@@ -305,14 +305,15 @@ check_backward_in_place (const Case *c, SimclrParallel *team)
   g_autoptr (Tensor) dx = tensor_new (n);
   g_autoptr (Tensor) masked = c->residual ? tensor_new (n) : NULL;
 
-  _simclr_batchnorm_backward (team, run.x, c->relu ? run.y : NULL, over_dy, c->rows, c->channels,
-      run.mean, run.inverse, run.gamma, over_dy, masked, gradient.dgamma, NULL, run.scratch);
+  _simclr_batchnorm_backward (team, SIMCLR_PRECISION_FLOAT32, run.x, c->relu, run.y, over_dy,
+      c->rows, c->channels, run.mean, run.inverse, run.gamma, NULL, over_dy, masked,
+      gradient.dgamma, NULL, run.scratch);
   g_assert_cmpmem (over_dy, n * sizeof (gfloat), gradient.dx, n * sizeof (gfloat));
   if (c->residual) {
     g_assert_cmpmem (masked, n * sizeof (gfloat), gradient.masked, n * sizeof (gfloat));
-    _simclr_batchnorm_backward (team, run.x, c->relu ? run.y : NULL, masked_over_dy, c->rows,
-        c->channels, run.mean, run.inverse, run.gamma, dx, masked_over_dy, gradient.dgamma, NULL,
-        run.scratch);
+    _simclr_batchnorm_backward (team, SIMCLR_PRECISION_FLOAT32, run.x, c->relu, run.y,
+        masked_over_dy, c->rows, c->channels, run.mean, run.inverse, run.gamma, NULL, dx,
+        masked_over_dy, gradient.dgamma, NULL, run.scratch);
     g_assert_cmpmem (dx, n * sizeof (gfloat), gradient.dx, n * sizeof (gfloat));
     g_assert_cmpmem (masked_over_dy, n * sizeof (gfloat), gradient.masked, n * sizeof (gfloat));
   }
@@ -337,7 +338,8 @@ test_variance_far_from_zero (void)
 
   for (gsize i = 0; i < rows * channels; i++)
     x[i] = x[i] * 0.5f + 1000;
-  _simclr_batchnorm_statistics (NULL, x, rows, channels, mean, variance, inverse, scratch);
+  _simclr_batchnorm_statistics (
+      NULL, SIMCLR_PRECISION_FLOAT32, x, rows, channels, mean, variance, inverse, scratch);
   for (gsize channel = 0; channel < channels; channel++) {
     Case c = {rows, channels, FALSE, FALSE, FALSE};
     g_autofree gdouble *column = get_column (&c, x, channel);
@@ -363,10 +365,10 @@ test_constant_channel (void)
 
   for (gsize r = 0; r < rows; r++)
     run.x[r] = 0.1f;
-  _simclr_batchnorm_statistics (
-      NULL, run.x, rows, 1, run.mean, run.variance, run.inverse, run.scratch);
-  _simclr_batchnorm_apply (NULL, run.x, rows, 1, run.mean, run.inverse, run.gamma, run.beta, NULL,
-      FALSE, run.y, run.scratch);
+  _simclr_batchnorm_statistics (NULL, SIMCLR_PRECISION_FLOAT32, run.x, rows, 1, run.mean,
+      run.variance, run.inverse, run.scratch);
+  _simclr_batchnorm_apply (NULL, SIMCLR_PRECISION_FLOAT32, run.x, rows, 1, run.mean, run.inverse,
+      run.gamma, run.beta, NULL, FALSE, run.y, run.scratch);
   gradient = run_backward (&c, NULL, &run);
   g_assert_cmpfloat (run.variance[0], >=, 0);
   g_assert_cmpfloat (run.variance[0], <, 1e-12);

@@ -164,9 +164,10 @@ create (Maker maker, const SimclrConvolutionShape *shape, SimclrConvolutionUse u
   }
   if (maker == WINOGRAD && (shape->kernel != 3 || shape->stride != 1 || shape->padding != 1))
     return NULL;
-  convolution = maker == UNFOLD ? _simclr_convolution_unfold_new (shape, use, parallel, &error)
+  convolution = maker == UNFOLD
+                    ? _simclr_convolution_unfold_new (shape, use, precision, parallel, &error)
                 : maker == WINOGRAD
-                    ? _simclr_convolution_winograd_new (shape, use, parallel, &error)
+                    ? _simclr_convolution_winograd_new (shape, use, precision, parallel, &error)
                     : _simclr_convolution_new (provider, shape, use, precision, parallel, &error);
   g_assert_no_error (error);
   return convolution;

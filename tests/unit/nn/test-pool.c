@@ -52,9 +52,12 @@ check_max_pool (const Shape *s, SimclrParallel *team, const Tensor *x)
   g_autofree guint8 *chosen = g_malloc (outs + SIMCLR_ALIGNMENT);
   g_autofree gdouble *expected = g_new0 (gdouble, n);
 
-  _simclr_max_pool_forward (team, x, s->images, s->height, s->width, s->channels, y, chosen);
-  _simclr_max_pool_forward (team, x, s->images, s->height, s->width, s->channels, inferred, NULL);
-  _simclr_max_pool_backward (team, dy, chosen, s->images, s->height, s->width, s->channels, dx);
+  _simclr_max_pool_forward (
+      team, SIMCLR_PRECISION_FLOAT32, x, s->images, s->height, s->width, s->channels, y, chosen);
+  _simclr_max_pool_forward (team, SIMCLR_PRECISION_FLOAT32, x, s->images, s->height, s->width,
+      s->channels, inferred, NULL);
+  _simclr_max_pool_backward (
+      team, SIMCLR_PRECISION_FLOAT32, dy, chosen, s->images, s->height, s->width, s->channels, dx);
   for (gsize at = 0; at < outs; at++) {
     gsize place = find_largest (s, x, at);
 
@@ -97,7 +100,8 @@ test_max_pool_keeps_not_a_number (void)
       guint8 chosen[4];
 
       x[where] = NAN;
-      _simclr_max_pool_forward (NULL, x, 1, 3, 3, 1, y, training ? chosen : NULL);
+      _simclr_max_pool_forward (
+          NULL, SIMCLR_PRECISION_FLOAT32, x, 1, 3, 3, 1, y, training ? chosen : NULL);
       for (guint at = 0; at < 4; at++) {
         guint row = at / 2 * 2, column = at % 2 * 2; /* centre of the window */
         gboolean inside = ABS ((gint) (where / 3) - (gint) row) <= 1 &&
@@ -130,8 +134,10 @@ test_average_pool (void)
         means[mean] += (gdouble) x[k] / positions;
         shares[k] = (gdouble) dy[mean] / positions;
       }
-      _simclr_average_pool_forward (team, x, s->images, positions, s->channels, y);
-      _simclr_average_pool_backward (team, dy, s->images, positions, s->channels, dx);
+      _simclr_average_pool_forward (
+          team, SIMCLR_PRECISION_FLOAT32, x, s->images, positions, s->channels, y);
+      _simclr_average_pool_backward (
+          team, SIMCLR_PRECISION_FLOAT32, dy, s->images, positions, s->channels, dx);
       g_assert_cmpfloat (normalised_error (y, means, outs), <, 1e-6);
       g_assert_cmpfloat (normalised_error (dx, shares, outs * positions), <, 1e-6);
     }
