@@ -16,6 +16,8 @@
 
 /* Bytes of transformed input and output that one thread works on. */
 #define BLOCK_BYTES (1024 * 1024)
+/* A sum of weights' gradients that is larger is made once, by all threads together. */
+#define SHARED_SUM_BYTES (4 * 1024 * 1024)
 #define FEWEST_TILES 28
 #define MOST_TILES 112
 
@@ -25,6 +27,7 @@ typedef struct
   gsize tile_rows, tile_columns; /* of one image */
   gsize tiles;                   /* of all images */
   gsize block;                   /* tiles */
+  guint n_sums;                  /* of the weights' gradient: one, or one for each thread */
   gsize in_stride, out_stride;   /* channels, padded to whole panels */
   gboolean half;                 /* activations are bfloat16 */
   gsize value_bytes;             /* of an activation */
@@ -108,8 +111,9 @@ find_input (const WinogradConvolution *self, const guint8 *pictures, gsize chann
     for (gsize j = 0; j < 6; j++) {
       gsize row = top + i - 1, column = left + j - 1; /* below zero: wraps to a large number */
 
-      pixels[6 * i + j] = row < height && column < width
-                              ? pictures + ((image * height + row) * width + column) * channels * self->value_bytes
+      pixels[6 * i + j] =
+          row < height && column < width
+              ? pictures + ((image * height + row) * width + column) * channels * self->value_bytes
               : (gconstpointer) self->zeros;
     }
   }
@@ -140,8 +144,8 @@ transform_input (const Call *call, const guint8 *pictures, gsize channels, gsize
 
   for (gsize t = 0; t < tiles; t++) {
     find_input (call->self, pictures, channels, tile + t, pixels);
-    _simclr_winograd_input (pixels, call->self->half, channels, transformed + t * stride,
-        call->self->block * stride);
+    _simclr_winograd_input (
+        pixels, call->self->half, channels, transformed + t * stride, call->self->block * stride);
   }
 }
 
@@ -325,8 +329,10 @@ backward_data (SimclrConvolution *parent, gconstpointer dy, gpointer dx, gboolea
   _simclr_parallel_for (parent->parallel, self->tiles, 1, convolve_tiles, &call);
 }
 
+/* Output channels first to first + outs - 1 only. */
 static void
-transform_gradient (const Call *call, gsize tile, gsize tiles, gfloat *transformed)
+transform_gradient (
+    const Call *call, gsize tile, gsize tiles, gsize first, gsize outs, gfloat *transformed)
 {
   const WinogradConvolution *self = call->self;
 
@@ -336,30 +342,30 @@ transform_gradient (const Call *call, gsize tile, gsize tiles, gfloat *transform
 
     find_output (self, self->parent.shape.out, tile + t, offsets);
     for (gsize i = 0; i < 16; i++)
-      pixels[i] = offsets[i] != G_MAXSIZE ? call->dy + offsets[i] : NULL;
-    _simclr_winograd_output_gradient (pixels, self->half, self->parent.shape.out,
-        transformed + t * self->out_stride, self->block * self->out_stride);
+      pixels[i] =
+          offsets[i] != G_MAXSIZE ? call->dy + offsets[i] + first * self->value_bytes : NULL;
+    _simclr_winograd_output_gradient (pixels, self->half, outs, transformed + t * self->out_stride,
+        self->block * self->out_stride);
   }
 }
 
-/* Each thread sums its tiles' gradient of the transformed weights, (points, out, in). */
+/* Adds some tiles' gradient of the transformed weights of some output channels to sum (points, out, in). */
 static void
-backward_weights_tiles (guint thread, gsize begin, gsize end, gpointer data)
+sum_tiles (
+    const Call *call, guint thread, gsize begin, gsize end, gsize first, gsize outs, gfloat *sum)
 {
-  const Call *call = data;
   const WinogradConvolution *self = call->self;
   const SimclrConvolutionShape *shape = &self->parent.shape;
   gfloat *inputs = call->workspace + thread * block_floats (self);
   gfloat *gradients = inputs + POINTS * self->block * self->in_stride;
-  gfloat *sum = call->sums + thread * gradient_floats (self);
 
   for (gsize tile = begin; tile < end; tile += self->block) {
     const gsize tiles = MIN (self->block, end - tile);
 
     transform_input (call, call->from, shape->in, self->in_stride, tile, tiles, inputs);
-    transform_gradient (call, tile, tiles, gradients);
+    transform_gradient (call, tile, tiles, first, outs, gradients);
     for (gsize point = 0; point < POINTS; point++) {
-      const SimclrProduct product = {.rows = shape->out,
+      const SimclrProduct product = {.rows = outs,
           .columns = shape->in,
           .depth = tiles,
           .a = gradients + point * self->block * self->out_stride,
@@ -368,13 +374,32 @@ backward_weights_tiles (guint thread, gsize begin, gsize end, gpointer data)
           .b = inputs + point * self->block * self->in_stride,
           .b_depth = self->in_stride,
           .b_panel = SIMCLR_PANEL,
-          .c = sum + point * shape->out * self->in_stride,
+          .c = sum + (point * shape->out + first) * self->in_stride,
           .c_row = self->in_stride,
           .accumulate = tile > begin};
 
       _simclr_product (&product);
     }
   }
+}
+
+/* Many tiles: each thread takes some, with a sum of its own. */
+static void
+sum_by_tiles (guint thread, gsize begin, gsize end, gpointer data)
+{
+  const Call *call = data;
+
+  sum_tiles (call, thread, begin, end, 0, call->self->parent.shape.out,
+      call->sums + thread * gradient_floats (call->self));
+}
+
+/* Many weights: each thread takes some output channels of the one sum. */
+static void
+sum_by_channels (guint thread, gsize begin, gsize end, gpointer data)
+{
+  const Call *call = data;
+
+  sum_tiles (call, thread, 0, call->self->tiles, begin, end - begin, call->sums);
 }
 
 /* The threads' sums, added in their order, become gradients of the weights of some outputs. */
@@ -384,13 +409,12 @@ finish_weights_gradient (guint thread, gsize begin, gsize end, gpointer data)
   const Call *call = data;
   const WinogradConvolution *self = call->self;
   const SimclrConvolutionShape *shape = &self->parent.shape;
-  const guint threads = _simclr_parallel_get_threads (self->parent.parallel);
   const gsize point_stride = shape->out * self->in_stride;
 
   for (gsize out = begin; out < end; out++) {
     gfloat *sum = call->sums + out * self->in_stride;
 
-    for (guint other = 1; other < threads; other++) {
+    for (guint other = 1; other < self->n_sums; other++) {
       const gfloat *part = sum + other * gradient_floats (self);
 
       for (gsize point = 0; point < POINTS; point++)
@@ -411,9 +435,13 @@ backward_weights (SimclrConvolution *parent, gconstpointer x, gconstpointer dy, 
   Call sum = {.self = self, .from = x, .dy = dy, .sums = sums, .workspace = workspace};
   Call finish = {.self = self, .sums = sums, .dweights = dweights};
 
-  if (self->tiles < threads) /* some get none */
-    memset (sums, 0, threads * gradient_floats (self) * sizeof (gfloat));
-  _simclr_parallel_for (parent->parallel, self->tiles, 1, backward_weights_tiles, &sum);
+  if (self->n_sums == 1) {
+    _simclr_parallel_for (parent->parallel, parent->shape.out, SIMCLR_PANEL, sum_by_channels, &sum);
+  } else {
+    if (self->tiles < threads) /* some get none */
+      memset (sums, 0, threads * gradient_floats (self) * sizeof (gfloat));
+    _simclr_parallel_for (parent->parallel, self->tiles, 1, sum_by_tiles, &sum);
+  }
   _simclr_parallel_for (parent->parallel, parent->shape.out, 1, finish_weights_gradient, &finish);
 }
 
@@ -462,10 +490,11 @@ plan_blocks (WinogradConvolution *self)
       BLOCK_BYTES / (POINTS * (self->in_stride + self->out_stride) * sizeof (gfloat)) / 14 * 14;
   self->block = CLAMP (self->block, FEWEST_TILES, MOST_TILES);
   self->block = MIN (self->block, self->tiles);
+  self->n_sums = gradient_floats (self) * sizeof (gfloat) > SHARED_SUM_BYTES ? 1 : (guint) threads;
   self->parent.workspace =
       (threads * block_floats (self) + MAX (MAX (forward_floats (self), backward_floats (self)),
                                            self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS
-                                               ? threads * gradient_floats (self)
+                                               ? self->n_sums * gradient_floats (self)
                                                : 0)) *
       sizeof (gfloat);
 }
