@@ -119,5 +119,5 @@ def main():
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # two would wait for each other on a busy machine
     sys.exit(main())

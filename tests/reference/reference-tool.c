@@ -27,6 +27,26 @@ from_nick (GType type, const gchar *nick)
   return value->value;
 }
 
+/* Numbers, and nicks of enumerations. */
+static void
+set_property (GObject *object, const gchar *name, const gchar *text)
+{
+  GParamSpec *pspec = g_object_class_find_property (G_OBJECT_GET_CLASS (object), name);
+
+  if (pspec == NULL || text == NULL) {
+    g_printerr ("there is no property %s, or no value\n", name);
+    exit (1);
+  }
+  if (G_IS_PARAM_SPEC_ENUM (pspec))
+    g_object_set (object, name, from_nick (pspec->value_type, text), NULL);
+  else if (G_IS_PARAM_SPEC_DOUBLE (pspec))
+    g_object_set (object, name, g_ascii_strtod (text, NULL), NULL);
+  else if (G_IS_PARAM_SPEC_UINT64 (pspec))
+    g_object_set (object, name, g_ascii_strtoull (text, NULL, 10), NULL);
+  else
+    g_object_set (object, name, (guint) strtoul (text, NULL, 10), NULL);
+}
+
 /* checkpoint ARCHITECTURE WIDTH STEM SIZE PATH: a few steps on noise, saved as training saves. */
 static void
 make_checkpoint (gchar **arguments)
@@ -62,6 +82,45 @@ make_checkpoint (gchar **arguments)
   stop_at (error);
 }
 
+/* train CHECKPOINT VIEWS STEPS SAVED [PROPERTY=VALUE ...]: steps on the same views (raw floats), from a
+ * checkpoint, with the trainer's properties; prints the loss of each. */
+static void
+train (gchar **arguments)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimclrTrainer) trainer = simclr_trainer_new ();
+  g_autoptr (SimclrWeights) weights = NULL;
+  g_autoptr (SimclrEncoder) encoder = NULL;
+  g_autofree gchar *views = NULL;
+  guint steps = (guint) strtoul (arguments[2], NULL, 10);
+  gsize bytes;
+
+  for (gchar **setting = arguments + 4; *setting != NULL; setting++) {
+    g_auto (GStrv) parts = g_strsplit (*setting, "=", 2);
+
+    set_property (G_OBJECT (trainer), parts[0], parts[1]);
+  }
+  simclr_trainer_resume (trainer, arguments[0], &error);
+  stop_at (error);
+  weights = simclr_trainer_get_weights (trainer);
+  encoder = simclr_encoder_new (weights, SIMCLR_PROVIDER_AUTO, SIMCLR_PRECISION_FLOAT32, 0, &error);
+  stop_at (error);
+  g_file_get_contents (arguments[1], &views, &bytes, &error);
+  stop_at (error);
+  for (guint step = 0; step < steps; step++) {
+    g_autoptr (SimclrForwardPass) pass = simclr_encoder_forward_array (
+        encoder, (const gfloat *) views, bytes / sizeof (gfloat), &error);
+    SimclrTrainingStatistics statistics;
+
+    stop_at (error);
+    simclr_trainer_step (trainer, pass, &statistics, &error);
+    stop_at (error);
+    g_print ("%.9g\n", statistics.loss);
+  }
+  simclr_trainer_save (trainer, arguments[3], &error);
+  stop_at (error);
+}
+
 /* embed PATH OUTPUT PICTURES EMBEDDINGS: raw floats (n, size, size, 3) to raw floats (n, embedding). */
 static void
 embed (gchar **arguments)
@@ -93,10 +152,13 @@ main (int argc, char **argv)
     make_checkpoint (argv + 2);
   } else if (argc == 6 && g_str_equal (argv[1], "embed")) {
     embed (argv + 2);
+  } else if (argc >= 6 && g_str_equal (argv[1], "train")) {
+    train (argv + 2);
   } else {
     g_printerr ("usage: %s checkpoint ARCHITECTURE WIDTH STEM SIZE PATH\n"
-                "       %s embed WEIGHTS OUTPUT PICTURES EMBEDDINGS\n",
-        argv[0], argv[0]);
+                "       %s embed WEIGHTS OUTPUT PICTURES EMBEDDINGS\n"
+                "       %s train CHECKPOINT VIEWS STEPS SAVED [PROPERTY=VALUE ...]\n",
+        argv[0], argv[0], argv[0]);
     return 2;
   }
   return 0;

@@ -1,6 +1,8 @@
 /* The encoder's promises: repeatable, independent of history, and what it refuses it says.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/nn/encoder-private.h>
+#include <simclr/nn/projection-head-private.h>
+#include <simclr/nn/weights-private.h>
 #include <simclr/simclr-error.h>
 
 #include "compare.h"
@@ -185,6 +187,46 @@ test_new_weights_take_effect (void)
   back = encode (encoder, pictures, 3);
   assert_same (back, before, n);
   g_assert_cmpint (memcmp (before, truth, n * sizeof (gfloat)), !=, 0);
+}
+
+/* Weights with a head of their own. */
+static SimclrWeights *
+new_weights_with_head (guint64 seed)
+{
+  g_autoptr (GError) error = NULL;
+  SimclrWeights *weights = new_weights (0.125, seed);
+  guint size = simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_REPRESENTATION);
+  g_autoptr (SimclrProjectionHead) head = _simclr_projection_head_new (2, size, 0, 8, seed, &error);
+  const SimclrParameterSet *set = _simclr_projection_head_get_parameters (head);
+
+  g_assert_no_error (error);
+  _simclr_weights_set_head (weights, _simclr_parameters_ref (set->layout), set->values,
+      _simclr_parameters_ref (_simclr_projection_head_get_statistics_layout (head)),
+      _simclr_projection_head_get_statistics (head));
+  return weights;
+}
+
+static void
+test_new_heads_take_effect (void)
+{
+  g_autoptr (SimclrWeights) first = new_weights_with_head (1);
+  g_autoptr (SimclrWeights) second = new_weights_with_head (2);
+  g_autoptr (SimclrEncoder) encoder = new_encoder_of (first, 1);
+  g_autoptr (SimclrEncoder) of_second = new_encoder_of (second, 1);
+  g_autoptr (Tensor) pictures = new_pictures (3, 1);
+  g_autoptr (Tensor) z = tensor_new (3 * 8);
+  g_autoptr (Tensor) truth = tensor_new (3 * 8);
+  g_autoptr (GError) error = NULL;
+
+  simclr_encoder_encode (encoder, pictures, 3, SIMCLR_OUTPUT_PROJECTION, z, &error);
+  g_assert_no_error (error);
+  simclr_encoder_encode (of_second, pictures, 3, SIMCLR_OUTPUT_PROJECTION, truth, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (memcmp (z, truth, 3 * 8 * sizeof (gfloat)), !=, 0);
+  g_assert_true (simclr_encoder_set_weights (encoder, second, &error));
+  simclr_encoder_encode (encoder, pictures, 3, SIMCLR_OUTPUT_PROJECTION, z, &error);
+  g_assert_no_error (error);
+  assert_same (z, truth, 3 * 8);
 }
 
 /* Training from weights set later is training from them at once. */
@@ -440,6 +482,7 @@ main (int argc, char **argv)
   g_test_add_func ("/encoder/batch-size-changes", test_batch_size_changes);
   g_test_add_func ("/encoder/training-batch-size-changes", test_training_batch_size_changes);
   g_test_add_func ("/encoder/new-weights-take-effect", test_new_weights_take_effect);
+  g_test_add_func ("/encoder/new-heads-take-effect", test_new_heads_take_effect);
   g_test_add_func (
       "/encoder/new-weights-take-effect-in-training", test_new_weights_take_effect_in_training);
   g_test_add_func (
