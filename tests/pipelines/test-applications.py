@@ -104,8 +104,8 @@ def test_a_curve_is_drawn(folder):
 def test_pairs_are_drawn(folder):
     picture = os.path.join(folder, 'pairs.png')
     frames = 'videotestsrc ! video/x-raw,format=RGB,width=64,height=48 ! simclraugment size=40 seed=1'
-    run('pairs', '--pairs=3', picture, frames)
-    assert png_size(picture) == (3 * 44 + 4, 2 * 40 + 3 * 4)
+    run('pairs', '--pairs=3', '--zoom=2', picture, frames)
+    assert png_size(picture) == (3 * 84 + 4, 2 * 80 + 3 * 4)
     assert 'nonsense' in run('pairs', picture, 'nonsense', status=1)
 
 
