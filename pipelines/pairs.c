@@ -1,7 +1,7 @@
 /* simclr-pairs: draws positive pairs side by side, each view above the other.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- *   simclr-pairs [--pairs=N] OUT.png PIPELINE...
+ *   simclr-pairs [--pairs=N] [--zoom=N] OUT.png PIPELINE...
  *
  * PIPELINE is a description that ends in simclraugment: `filesrc location=... ! decodebin !
  * videoconvert ! simclraugment size=96`. Every frame that comes out of it becomes one column. */
@@ -15,7 +15,7 @@
 
 /* Copies one pair into its column of the sheet, made when the first pair says how large it is. */
 static gboolean
-draw_pair (cairo_surface_t **sheet, gint column, gint columns, GstSample *sample)
+draw_pair (cairo_surface_t **sheet, gint column, gint columns, gint zoom, GstSample *sample)
 {
   GstBuffer *buffer = gst_sample_get_buffer (sample);
   GstVideoInfo info;
@@ -31,7 +31,7 @@ draw_pair (cairo_surface_t **sheet, gint column, gint columns, GstSample *sample
   height = GST_VIDEO_INFO_HEIGHT (&info);
   if (!*sheet)
     *sheet = cairo_image_surface_create (
-        CAIRO_FORMAT_RGB24, columns * (width + GAP) + GAP, height + 3 * GAP);
+        CAIRO_FORMAT_RGB24, columns * (zoom * width + GAP) + GAP, zoom * height + 3 * GAP);
 
   /* native-endian xRGB is what cairo calls RGB24 */
   pair = cairo_image_surface_create_for_data (GST_VIDEO_FRAME_PLANE_DATA (&frame, 0),
@@ -42,11 +42,17 @@ draw_pair (cairo_surface_t **sheet, gint column, gint columns, GstSample *sample
     cairo_paint (cr);
   }
   for (gint view = 0; view < 2; view++) {
-    gint x = GAP + column * (width + GAP), y = GAP + view * (height / 2 + GAP);
+    gint x = GAP + column * (zoom * width + GAP), y = GAP + view * (zoom * height / 2 + GAP);
 
-    cairo_set_source_surface (cr, pair, x, y - view * (height / 2));
-    cairo_rectangle (cr, x, y, width, height / 2);
-    cairo_fill (cr);
+    cairo_save (cr);
+    cairo_rectangle (cr, x, y, zoom * width, zoom * (height / 2));
+    cairo_clip (cr);
+    cairo_translate (cr, x, y);
+    cairo_scale (cr, zoom, zoom);
+    cairo_set_source_surface (cr, pair, 0, -view * (height / 2));
+    cairo_pattern_set_filter (cairo_get_source (cr), CAIRO_FILTER_NEAREST);
+    cairo_paint (cr);
+    cairo_restore (cr);
   }
   cairo_destroy (cr);
   cairo_surface_destroy (pair);
@@ -71,7 +77,7 @@ report_error (GstElement *pipeline)
 
 /* Returns how many pairs were drawn. */
 static gint
-draw_sheet (GstElement *pipeline, gint columns, cairo_surface_t **sheet)
+draw_sheet (GstElement *pipeline, gint columns, gint zoom, cairo_surface_t **sheet)
 {
   g_autoptr (GstElement) sink = gst_bin_get_by_name (GST_BIN (pipeline), "pairs");
   gint column = 0;
@@ -80,7 +86,7 @@ draw_sheet (GstElement *pipeline, gint columns, cairo_surface_t **sheet)
   while (column < columns) {
     g_autoptr (GstSample) sample = gst_app_sink_pull_sample (GST_APP_SINK (sink));
 
-    if (!sample || !draw_pair (sheet, column, columns, sample))
+    if (!sample || !draw_pair (sheet, column, columns, zoom, sample))
       break;
     column++;
   }
@@ -90,8 +96,9 @@ draw_sheet (GstElement *pipeline, gint columns, cairo_surface_t **sheet)
 int
 main (int argc, char **argv)
 {
-  gint columns = 8, drawn;
+  gint columns = 8, zoom = 1, drawn;
   const GOptionEntry entries[] = {
+      {"zoom", 0, 0, G_OPTION_ARG_INT, &zoom, "Times larger than the views are (1)", "N"},
       {"pairs", 0, 0, G_OPTION_ARG_INT, &columns, "Pairs on the sheet (8)", "N"},
       {NULL},
   };
@@ -109,8 +116,10 @@ main (int argc, char **argv)
     g_printerr ("%s\n", error->message);
     return EXIT_FAILURE;
   }
-  if (argc < 3 || columns < 1 || columns > 64) {
-    g_printerr ("%s needs OUT.png and a pipeline, and 1 to 64 pairs; see --help\n", argv[0]);
+  if (argc < 3 || columns < 1 || columns > 64 || zoom < 1 || zoom > 16) {
+    g_printerr (
+        "%s needs OUT.png and a pipeline, 1 to 64 pairs and a zoom of 1 to 16; see --help\n",
+        argv[0]);
     return EXIT_FAILURE;
   }
   words = g_strjoinv (" ", argv + 2);
@@ -122,7 +131,7 @@ main (int argc, char **argv)
     g_printerr ("%s\n", error->message);
     return EXIT_FAILURE;
   }
-  drawn = draw_sheet (pipeline, columns, &sheet);
+  drawn = draw_sheet (pipeline, columns, zoom, &sheet);
   if (report_error (pipeline) || drawn == 0) {
     gst_element_set_state (pipeline, GST_STATE_NULL);
     g_printerr ("There is no pair to draw.\n");

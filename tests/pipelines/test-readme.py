@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+"""What README prints runs as printed, with a small clip of our own where it names a package's.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..'))
+import tap
+
+SOURCE = sys.argv[1]
+WORK = tempfile.TemporaryDirectory()
+CLIP = os.path.join(WORK.name, 'clip.webm')
+
+with open(os.path.join(SOURCE, 'README.md')) as file:
+    README = file.read()
+BLOCKS = re.findall(r'^```(\w+)\n(.*?)^```', README, re.M | re.S)
+
+
+def shell(command):
+    done = subprocess.run(['bash', '-c', command], cwd=WORK.name, capture_output=True, text=True,
+                          timeout=100, env=os.environ | {'CLIP': CLIP, 'GST_REGISTRY': WORK.name + '/r'})
+    assert done.returncode == 0, f'{command}\n{done.stdout}{done.stderr}'
+    assert 'CRITICAL' not in done.stderr and 'WARNING' not in done.stderr, done.stderr
+    return done.stdout
+
+
+def commands():
+    for language, block in BLOCKS:
+        if language == 'sh':
+            for line in block.replace('\\\n', ' ').splitlines():
+                if line.startswith('gst-launch-1.0'):
+                    yield line
+
+
+def test_a_clip_is_made():
+    shell('gst-launch-1.0 -q videotestsrc pattern=ball num-buffers=80 ! video/x-raw,width=320,height=240,'
+          f'framerate=10/1 ! vp8enc deadline=1 ! webmmux ! filesink location={CLIP}')
+
+
+def test_every_pipeline_runs():
+    ran = [line for line in commands() if 'v4l2src' not in line]
+    assert len(ran) >= 5, ran
+    for line in ran:
+        shell(line)
+    for name, size in (('street.safetensors', 100000), ('street.f32', 80 * 128 * 4), ('pair.png', 1000)):
+        assert os.path.getsize(os.path.join(WORK.name, name)) >= size, name
+
+
+def test_pipelines_with_a_camera_parse():
+    for line in commands():
+        if 'v4l2src' in line:
+            shell(line.replace('v4l2src', 'videotestsrc num-buffers=2', 1))
+
+
+def test_python_runs():
+    for language, block in BLOCKS:
+        if language == 'python':
+            subprocess.run(['/usr/bin/python3', '-c', block], cwd=WORK.name, check=True, timeout=60)
+
+
+def test_the_table_names_every_element():
+    found = {line.split(':')[1].strip() for line in shell('gst-inspect-1.0').splitlines()
+             if line.startswith('simclr:')}
+    named = set(re.findall(r'^\| `(simclr\w+)` \|', README, re.M))
+    assert found == named, (found, named)
+
+
+def test_files_that_are_named_exist():
+    for name in ('quickstart', 'install-packages', 'packages'):
+        assert os.path.exists(os.path.join(SOURCE, 'pipelines', name)), name
+    for name in re.findall(r'`(\w+\.c)` \(', README):
+        assert os.path.exists(os.path.join(SOURCE, 'pipelines', name)), name
+    assert os.access(os.path.join(SOURCE, 'tests', 'run'), os.X_OK)
+
+
+tap.run(globals())
