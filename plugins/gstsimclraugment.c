@@ -62,11 +62,11 @@
 #include "gstsimclrpairmeta.h"
 #include "gstsimclrvideo.h"
 #include "gstsimclrframehistory.h"
+#include "gstsimclrproperties.h"
+#include "gstsimclrresumequery.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_simclr_augment_debug);
 #define GST_CAT_DEFAULT gst_simclr_augment_debug
-
-#define RESUME_QUERY "simclr-resume"
 
 /* SimclrAugment's properties become the element's, with the same numbers, ranges and words. */
 #define N_LIBRARY_PROPERTIES 20
@@ -278,15 +278,12 @@ gst_simclr_augment_stop (GstBaseTransform *trans)
 static void
 ask_where_to_resume (GstSimclrAugment *self)
 {
-  GstQuery *query = gst_query_new_custom (GST_QUERY_CUSTOM, gst_structure_new_empty (RESUME_QUERY));
-  guint64 pairs;
+  g_auto (GstSimclrResume) resume = {0};
 
-  if (gst_pad_peer_query (GST_BASE_TRANSFORM_SRC_PAD (self), query) &&
-      gst_structure_get_uint64 (gst_query_get_structure (query), "pairs", &pairs)) {
-    GST_INFO_OBJECT (self, "resuming at pair %" G_GUINT64_FORMAT, pairs);
-    self->pairs = pairs;
+  if (gst_simclr_resume_query (GST_BASE_TRANSFORM_SRC_PAD (self), &resume)) {
+    GST_INFO_OBJECT (self, "resuming at pair %" G_GUINT64_FORMAT, resume.pairs);
+    self->pairs = resume.pairs;
   }
-  gst_query_unref (query);
   self->asked = TRUE;
 }
 
@@ -297,7 +294,7 @@ apply_settings (GstSimclrAugment *self, const Settings *settings)
 
   for (guint i = 0; i < N_LIBRARY_PROPERTIES; i++) {
     if (i + 1 != size_property)
-      g_object_set_property (
+      gst_simclr_property_store (
           G_OBJECT (self->augment), library_properties[i]->name, &settings->library[i]);
     if (g_str_equal (library_properties[i]->name, "interpolation"))
       interpolation = &settings->library[i];
@@ -412,37 +409,6 @@ gst_simclr_augment_finalize (GObject *object)
   G_OBJECT_CLASS (gst_simclr_augment_parent_class)->finalize (object);
 }
 
-/* The same property for the element: the type, range, default and words of the library's. */
-static GParamSpec *
-element_property (GParamSpec *pspec)
-{
-  const gchar *name = pspec->name, *nick = g_param_spec_get_nick (pspec);
-  const gchar *blurb = g_param_spec_get_blurb (pspec);
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
-
-  if (G_IS_PARAM_SPEC_DOUBLE (pspec)) {
-    GParamSpecDouble *number = G_PARAM_SPEC_DOUBLE (pspec);
-
-    return g_param_spec_double (
-        name, nick, blurb, number->minimum, number->maximum, number->default_value, flags);
-  }
-  if (G_IS_PARAM_SPEC_UINT (pspec)) {
-    GParamSpecUInt *number = G_PARAM_SPEC_UINT (pspec);
-
-    return g_param_spec_uint (
-        name, nick, blurb, number->minimum, number->maximum, number->default_value, flags);
-  }
-  if (G_IS_PARAM_SPEC_UINT64 (pspec)) {
-    GParamSpecUInt64 *number = G_PARAM_SPEC_UINT64 (pspec);
-
-    return g_param_spec_uint64 (
-        name, nick, blurb, number->minimum, number->maximum, number->default_value, flags);
-  }
-  g_assert (G_IS_PARAM_SPEC_ENUM (pspec));
-  return g_param_spec_enum (
-      name, nick, blurb, pspec->value_type, G_PARAM_SPEC_ENUM (pspec)->default_value, flags);
-}
-
 static void
 install_properties (GObjectClass *object_class)
 {
@@ -452,7 +418,8 @@ install_properties (GObjectClass *object_class)
 
   g_assert (n == N_LIBRARY_PROPERTIES);
   for (guint i = 0; i < n; i++) {
-    library_properties[i] = element_property (pspecs[i]);
+    library_properties[i] = gst_simclr_property_like (
+        pspecs[i], G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
     g_object_class_install_property (object_class, i + 1, library_properties[i]);
     if (g_str_equal (pspecs[i]->name, "size"))
       size_property = i + 1;
@@ -462,8 +429,8 @@ install_properties (GObjectClass *object_class)
 
   g_object_class_install_property (object_class, PROP_TEMPORAL_WINDOW,
       g_param_spec_uint64 ("temporal-window", "Temporal window",
-          "How much earlier the frame of the second view may be, in nanoseconds of running time "
-          "(0: both views come from the same frame)",
+          "How much earlier the frame of the second view may be, in nanoseconds of running time; "
+          "0: both views come from the same frame.",
           0, G_MAXINT64, 0,
           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
 }

@@ -7,8 +7,12 @@ gst_simclr_embedding_meta_register (void)
 {
   /* no tags: an embedding outlives scaling, conversion and cropping of its frame */
   static const gchar *tags[] = {NULL};
+  static gsize registered = 0;
 
-  gst_meta_register_custom (GST_SIMCLR_EMBEDDING_META_NAME, tags, NULL, NULL, NULL);
+  if (g_once_init_enter (&registered)) {
+    gst_meta_register_custom (GST_SIMCLR_EMBEDDING_META_NAME, tags, NULL, NULL, NULL);
+    g_once_init_leave (&registered, TRUE);
+  }
 }
 
 /* Where GStreamer has GstTensorMeta (1.26, gstreamer-analytics), the same floats belong beside this

@@ -24,7 +24,7 @@ typedef struct
   guint size;
 } GstSimclrEmbeddingOrigin;
 
-/* Once, before any other function here. */
+/* Before any other function here. */
 void gst_simclr_embedding_meta_register (void);
 
 /* buffer must be writable; embeddings is referenced. */

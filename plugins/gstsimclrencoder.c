@@ -72,6 +72,7 @@
 
 #include "gstsimclrencoder-private.h"
 
+#include "gstsimclrembeddingmeta.h"
 #include "gstsimclrproperties.h"
 #include "gstsimclrtensorcaps.h"
 
@@ -483,6 +484,7 @@ gst_simclr_encoder_class_init (GstSimclrEncoderClass *klass)
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
 
   GST_DEBUG_CATEGORY_INIT (gst_simclr_encoder_debug, "simclrencoder", 0, "SimCLR encoder");
+  gst_simclr_embedding_meta_register ();
 
   object_class->set_property = set_property;
   object_class->get_property = get_property;

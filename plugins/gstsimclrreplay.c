@@ -84,6 +84,8 @@
 
 #include "gstsimclrreplayprivate.h"
 
+#include "gstsimclrproperties.h"
+
 GST_DEBUG_CATEGORY (gst_simclr_replay_debug);
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
 
@@ -112,25 +114,6 @@ enum
 G_DEFINE_FINAL_TYPE_WITH_CODE (GstSimclrReplay, gst_simclr_replay, GST_TYPE_ELEMENT,
     GST_DEBUG_CATEGORY_INIT (gst_simclr_replay_debug, "simclrreplay", 0, "replay memory"))
 GST_ELEMENT_REGISTER_DEFINE (simclrreplay, "simclrreplay", GST_RANK_NONE, GST_TYPE_SIMCLR_REPLAY)
-
-/* The library's enumeration with descriptions where gst-inspect-1.0 shows them. */
-#define GST_TYPE_SIMCLR_REPLAY_POLICY (gst_simclr_replay_policy_get_type ())
-static GType
-gst_simclr_replay_policy_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-      {SIMCLR_REPLAY_POLICY_ALL, "Keep every frame; sample in passes, each a fresh permutation",
-          "all"},
-      {SIMCLR_REPLAY_POLICY_FIFO, "Keep the newest frames", "fifo"},
-      {SIMCLR_REPLAY_POLICY_RESERVOIR, "Keep a uniform sample of everything seen", "reservoir"},
-      {0, NULL, NULL},
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstSimclrReplayPolicy", values));
-  return type;
-}
 
 static void
 gst_simclr_replay_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
@@ -313,39 +296,38 @@ install_properties (GObjectClass *object_class)
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
 
   g_object_class_install_property (object_class, PROP_POLICY,
-      g_param_spec_enum ("policy", "Policy", "Which frames are kept", GST_TYPE_SIMCLR_REPLAY_POLICY,
-          DEFAULT_POLICY, flags));
+      g_param_spec_enum ("policy", "Policy", "Which frames are kept.",
+          gst_simclr_described_enum (SIMCLR_TYPE_REPLAY_POLICY), DEFAULT_POLICY, flags));
   g_object_class_install_property (object_class, PROP_CAPACITY,
       setting_uint64 (
-          "capacity", "Capacity", "Frames kept at most (0: no bound)", DEFAULT_CAPACITY));
+          "capacity", "Capacity", "Frames kept at most; 0: no bound.", DEFAULT_CAPACITY));
   g_object_class_install_property (object_class, PROP_MAX_BYTES,
       setting_uint64 ("max-bytes", "Maximum bytes",
-          "Bytes of memory that the kept frames take at most (0: no bound)", DEFAULT_MAX_BYTES));
+          "Bytes of memory that the kept frames take at most; 0: no bound.", DEFAULT_MAX_BYTES));
   g_object_class_install_property (object_class, PROP_MIN_FILL,
       setting_uint64 ("min-fill", "Minimum fill",
           "Frames in the memory before the first sample, unless it is full or the input ends "
-          "before; "
-          "policy=all waits for the end of the input instead",
+          "before; policy=all waits for the end of the input instead.",
           DEFAULT_MIN_FILL));
   g_object_class_install_property (object_class, PROP_EPOCHS,
       g_param_spec_uint ("epochs", "Epochs",
-          "Passes over all frames after the last one has come in, for policy=all (0: no end)", 0,
+          "Passes over all frames after the last one has come in, for policy=all; 0: no end.", 0,
           G_MAXUINT, DEFAULT_EPOCHS, flags));
   g_object_class_install_property (object_class, PROP_NUM_SAMPLES,
       setting_uint64 ("num-samples", "Number of samples",
-          "Samples after which EOS is sent, those of a resumed run included (0: no end)",
+          "Samples after which EOS is sent, those of a resumed run included; 0: no end.",
           DEFAULT_NUM_SAMPLES));
   g_object_class_install_property (object_class, PROP_SEED,
       setting_uint64 ("seed", "Seed",
-          "Seed of all random choices: the same seed and frames give the same samples",
+          "Seed of all random choices: the same seed and frames give the same samples.",
           DEFAULT_SEED));
   g_object_class_install_property (object_class, PROP_LEVEL,
-      g_param_spec_uint64 ("level", "Level", "Frames in the memory now", 0, G_MAXUINT64, 0,
+      g_param_spec_uint64 ("level", "Level", "Frames in the memory now.", 0, G_MAXUINT64, 0,
           G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
   g_object_class_install_property (object_class, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Structure simclr-replay with level, bytes, seen, copied, ignored, next-sample and "
-          "pushed",
+          "pushed.",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
@@ -366,7 +348,6 @@ gst_simclr_replay_class_init (GstSimclrReplayClass *klass)
   gst_element_class_set_static_metadata (element_class, "SimCLR replay memory", "Filter/Video",
       "Stores frames at the camera's rate and pushes random ones at the trainer's",
       "The gst-simclr developers");
-  gst_type_mark_as_plugin_api (GST_TYPE_SIMCLR_REPLAY_POLICY, 0);
 }
 
 static void

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
+#include "gstsimclrresumequery.h"
+
 #include <gst/video/video.h>
 
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
@@ -56,16 +58,11 @@ next_turn (GstSimclrReplay *self)
 static guint64
 query_start (GstSimclrReplay *self)
 {
-  GstQuery *query =
-      gst_query_new_custom (GST_QUERY_CUSTOM, gst_structure_new_empty ("simclr-resume"));
-  guint64 pairs = 0;
+  g_auto (GstSimclrResume) resume = {0};
 
-  if (gst_pad_peer_query (self->srcpad, query) &&
-      gst_structure_get_uint64 (gst_query_get_structure (query), "pairs", &pairs)) {
-    GST_INFO_OBJECT (self, "resuming at sample %" G_GUINT64_FORMAT, pairs);
-  }
-  gst_query_unref (query);
-  return pairs;
+  if (gst_simclr_resume_query (self->srcpad, &resume))
+    GST_INFO_OBJECT (self, "resuming at sample %" G_GUINT64_FORMAT, resume.pairs);
+  return resume.pairs;
 }
 
 /* Stream-start, if any, is the first of the pending events; caps and segment come between it and the

@@ -123,7 +123,7 @@ detach_bus (GstElement *element, GstBus *bus)
   gst_element_set_bus (element, NULL);
 }
 
-/* The text of the first message of that type, NULL where there is none. */
+/* The text of the first message of that type, NULL where there is none. Messages before it are gone. */
 static inline gchar *
 pop_text (GstBus *bus, GstMessageType type)
 {

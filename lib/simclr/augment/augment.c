@@ -73,46 +73,44 @@ static const struct
 #define NUMBER(id, field) id, G_STRUCT_OFFSET (SimclrAugmentSettings, field)
     {NUMBER (PROP_STRENGTH, strength), "strength", "Colour strength",
         "Multiplies the largest changes of brightness, contrast, saturation and hue; 0 leaves "
-        "colours "
-        "alone except for grayscale",
+        "colours alone except for grayscale.",
         0, 10, 1},
     {NUMBER (PROP_MIN_AREA, min_area), "min-area", "Smallest area",
-        "Smallest area of a crop, as a share of the frame's area", 0, 1, 0.08},
+        "Smallest area of a crop, as a share of the frame's area.", 0, 1, 0.08},
     {NUMBER (PROP_MAX_AREA, max_area), "max-area", "Largest area",
-        "Largest area of a crop, as a share of the frame's area", 0, 1, 1},
+        "Largest area of a crop, as a share of the frame's area.", 0, 1, 1},
     {NUMBER (PROP_MIN_ASPECT, min_aspect), "min-aspect", "Smallest aspect",
-        "Smallest width over height of a crop, in pixels", 0.01, 100, 3.0 / 4.0},
+        "Smallest width over height of a crop, in pixels.", 0.01, 100, 3.0 / 4.0},
     {NUMBER (PROP_MAX_ASPECT, max_aspect), "max-aspect", "Largest aspect",
-        "Largest width over height of a crop, in pixels", 0.01, 100, 4.0 / 3.0},
+        "Largest width over height of a crop, in pixels.", 0.01, 100, 4.0 / 3.0},
     {NUMBER (PROP_FLIP_PROBABILITY, flip_probability), "flip-probability", "Flip probability",
-        "How likely a view is mirrored left to right", 0, 1, 0.5},
+        "How likely a view is mirrored left to right.", 0, 1, 0.5},
     {NUMBER (PROP_JITTER_PROBABILITY, jitter_probability), "jitter-probability",
-        "Jitter probability", "How likely a view's colours are jittered", 0, 1, 0.8},
+        "Jitter probability", "How likely a view's colours are jittered.", 0, 1, 0.8},
     {NUMBER (PROP_BRIGHTNESS, brightness), "brightness", "Brightness",
-        "Largest change of the brightness factor from 1, at strength 1", 0, 10, 0.8},
+        "Largest change of the brightness factor from 1, at strength 1.", 0, 10, 0.8},
     {NUMBER (PROP_CONTRAST, contrast), "contrast", "Contrast",
-        "Largest change of the contrast factor from 1, at strength 1", 0, 10, 0.8},
+        "Largest change of the contrast factor from 1, at strength 1.", 0, 10, 0.8},
     {NUMBER (PROP_SATURATION, saturation), "saturation", "Saturation",
-        "Largest change of the saturation factor from 1, at strength 1", 0, 10, 0.8},
+        "Largest change of the saturation factor from 1, at strength 1.", 0, 10, 0.8},
     {NUMBER (PROP_HUE, hue), "hue", "Hue",
         "Largest shift of the hue in turns of the colour circle, at strength 1; never more than "
-        "half "
-        "a turn",
+        "half a turn.",
         0, 0.5, 0.2},
     {NUMBER (PROP_GRAYSCALE_PROBABILITY, grayscale_probability), "grayscale-probability",
-        "Grayscale probability", "How likely a view loses its colours", 0, 1, 0.2},
+        "Grayscale probability", "How likely a view loses its colours.", 0, 1, 0.2},
     {NUMBER (PROP_BLUR_PROBABILITY, blur_probability), "blur-probability", "Blur probability",
-        "How likely a view is blurred by a Gaussian whose kernel is a tenth of the view wide", 0, 1,
-        0.5},
+        "How likely a view is blurred by a Gaussian whose kernel is a tenth of the view wide.", 0,
+        1, 0.5},
     {NUMBER (PROP_BLUR_MIN_SIGMA, blur_min_sigma), "blur-min-sigma", "Smallest blur",
-        "Smallest deviation of the Gaussian, in pixels of the view", 0.001, 100, 0.1},
+        "Smallest deviation of the Gaussian, in pixels of the view.", 0.001, 100, 0.1},
     {NUMBER (PROP_BLUR_MAX_SIGMA, blur_max_sigma), "blur-max-sigma", "Largest blur",
-        "Largest deviation of the Gaussian, in pixels of the view", 0.001, 100, 2},
+        "Largest deviation of the Gaussian, in pixels of the view.", 0.001, 100, 2},
     {NUMBER (PROP_SOLARIZE_PROBABILITY, solarize_probability), "solarize-probability",
         "Solarize probability",
-        "How likely the bright values of a view are inverted (0 in the paper)", 0, 1, 0},
+        "How likely the bright values of a view are inverted (0 in the paper).", 0, 1, 0},
     {NUMBER (PROP_SOLARIZE_THRESHOLD, solarize_threshold), "solarize-threshold",
-        "Solarize threshold", "Values from here up are inverted; 0 is black, 1 is white", 0, 1,
+        "Solarize threshold", "Values from here up are inverted; 0 is black, 1 is white.", 0, 1,
         0.5},
 #undef NUMBER
 };
@@ -208,14 +206,14 @@ simclr_augment_class_init (SimclrAugmentClass *klass)
             numbers[i].maximum, numbers[i].value, flags));
   g_object_class_install_property (object_class, PROP_SIZE,
       g_param_spec_uint (
-          "size", "Size", "Width and height of a view, in pixels", 1, 8192, 224, flags));
+          "size", "Size", "Width and height of a view, in pixels.", 1, 8192, 224, flags));
   g_object_class_install_property (object_class, PROP_INTERPOLATION,
       g_param_spec_enum ("interpolation", "Interpolation",
-          "Resampling filter of crops, antialiased when shrinking", SIMCLR_TYPE_INTERPOLATION,
+          "Resampling filter of crops, antialiased when shrinking.", SIMCLR_TYPE_INTERPOLATION,
           SIMCLR_INTERPOLATION_BICUBIC, flags));
   g_object_class_install_property (object_class, PROP_SEED,
       g_param_spec_uint64 ("seed", "Seed",
-          "Where the random numbers start; the same seed gives the same draws", 0, G_MAXUINT64, 0,
+          "Where the random numbers start; the same seed gives the same draws.", 0, G_MAXUINT64, 0,
           flags));
 }
 

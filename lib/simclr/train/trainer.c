@@ -186,9 +186,11 @@ install_loss_properties (void)
   properties[PROP_LOSS] = g_param_spec_enum (
       "loss", "Loss", "The contrastive loss.", SIMCLR_TYPE_LOSS, SIMCLR_LOSS_NT_XENT, READWRITE);
   properties[PROP_TEMPERATURE] = g_param_spec_double ("temperature", "Temperature",
-      "Temperature of the contrastive loss.", 0.001, 1000, 0.1, READWRITE);
+      "Temperature of the contrastive loss; a lower one gives the hardest negatives more weight.",
+      0.001, 1000, 0.1, READWRITE);
   properties[PROP_PROJECTION_LAYERS] = g_param_spec_uint ("projection-layers", "Projection layers",
-      "Dense layers of the projection head.", 1, 3, 2, READWRITE);
+      "Dense layers of the projection head, each with BatchNorm, ReLU between them.", 1, 3, 2,
+      READWRITE);
   properties[PROP_PROJECTION_HIDDEN] = g_param_spec_uint ("projection-hidden", "Projection hidden",
       "Width of the projection head's hidden layers; 0: as wide as the representation.", 0, 65536,
       0, READWRITE);
@@ -205,16 +207,18 @@ install_optimizer_properties (void)
       g_param_spec_enum ("optimizer", "Optimizer", "How the weights follow the gradient.",
           SIMCLR_TYPE_OPTIMIZER, SIMCLR_OPTIMIZER_LARS, READWRITE);
   properties[PROP_LEARNING_RATE] = g_param_spec_double ("learning-rate", "Learning rate",
-      "Base learning rate, before scaling by the batch.", 0, 1000, 0.3, READWRITE);
+      "Learning rate before learning-rate-scaling and schedule.", 0, 1000, 0.3, READWRITE);
   properties[PROP_LEARNING_RATE_SCALING] = g_param_spec_enum ("learning-rate-scaling",
       "Learning rate scaling", "How the learning rate depends on the batch.",
       SIMCLR_TYPE_LEARNING_RATE_SCALING, SIMCLR_LEARNING_RATE_SCALING_LINEAR, READWRITE);
-  properties[PROP_MOMENTUM] = g_param_spec_double (
-      "momentum", "Momentum", "Momentum; AdamW: first beta.", 0, 0.9999, 0.9, READWRITE);
-  properties[PROP_WEIGHT_DECAY] = g_param_spec_double (
-      "weight-decay", "Weight decay", "Weight decay, not of BatchNorm.", 0, 10, 1e-6, READWRITE);
+  properties[PROP_MOMENTUM] = g_param_spec_double ("momentum", "Momentum",
+      "Momentum of LARS and SGD; first beta of AdamW.", 0, 0.9999, 0.9, READWRITE);
+  properties[PROP_WEIGHT_DECAY] = g_param_spec_double ("weight-decay", "Weight decay",
+      "Weight decay of convolutions and dense layers; BatchNorm and biases have none.", 0, 10, 1e-6,
+      READWRITE);
   properties[PROP_TRUST_COEFFICIENT] = g_param_spec_double ("trust-coefficient",
-      "Trust coefficient", "LARS: scale of the layer-wise rate.", 1e-9, 10, 0.001, READWRITE);
+      "Trust coefficient", "LARS: how far a layer moves in a step, beside the size of its weights.",
+      1e-9, 10, 0.001, READWRITE);
 }
 
 static void
@@ -224,10 +228,11 @@ install_schedule_properties (void)
       g_param_spec_enum ("schedule", "Schedule", "How the learning rate depends on the step.",
           SIMCLR_TYPE_SCHEDULE, SIMCLR_SCHEDULE_COSINE, READWRITE);
   properties[PROP_WARMUP_STEPS] = g_param_spec_uint64 ("warmup-steps", "Warm-up steps",
-      "Steps over which the learning rate rises from zero.", 0, G_MAXUINT64, 0, READWRITE);
+      "Steps over which the learning rate rises from zero; 0: none.", 0, G_MAXUINT64, 0, READWRITE);
   properties[PROP_TOTAL_STEPS] = g_param_spec_uint64 ("total-steps", "Total steps",
-      "Steps of the whole training, where the cosine ends; 0: no end, the rate stays constant.", 0,
-      G_MAXUINT64, 0, READWRITE);
+      "Steps of the whole training: the cosine ends there, and the run with it; 0: no end, the "
+      "rate stays constant.",
+      0, G_MAXUINT64, 0, READWRITE);
   properties[PROP_STEP] = g_param_spec_uint64 (
       "step", "Step", "Optimizer steps, skipped ones included.", 0, G_MAXUINT64, 0, READABLE);
   properties[PROP_PAIRS_SEEN] = g_param_spec_uint64 (
