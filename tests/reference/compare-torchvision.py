@@ -16,7 +16,7 @@ except ImportError as error:
     sys.exit(77)
 
 import tensorfile
-from simclr_torch import Encoder, ProjectionHead
+from simclr_torch import Encoder, ProjectionHead, load_encoder
 
 TOOL = sys.argv[1]
 TOLERANCE = 1e-4
@@ -50,30 +50,12 @@ def make_views(size):
     return numpy.random.default_rng(5).random((2, size, size, 3), numpy.float32)
 
 
-def head_of(tensors):
-    """The projection head of a checkpoint."""
-    prefix = "projection_head."
-    state = {n[len(prefix) :]: torch.from_numpy(t) for n, t in tensors.items() if n.startswith(prefix)}
-    dense = [tensor for tensor in state.values() if tensor.dim() == 2]
-    head = ProjectionHead(len(dense), dense[0].shape[1], dense[0].shape[0], dense[-1].shape[0])
-    missing = head.load_state_dict(state, strict=False).missing_keys
-    shift = f"layers.{len(head.layers) - 1}.bias"
-    assert all(n == shift or n.endswith("num_batches_tracked") for n in missing), missing
-    torch.nn.init.zeros_(head.get_parameter(shift))
-    return head
-
-
 def from_here_to_there(folder, architecture, width, stem, size, model):
     """A checkpoint of ours loads into torchvision's class with no missing key but the classifier's."""
     path = os.path.join(folder, "checkpoint.safetensors")
     subprocess.run([TOOL, "checkpoint", architecture, str(width), stem, str(size), path], check=True)
     tensors, metadata = tensorfile.read(path)
-    state = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
-    keys = model.load_state_dict(state, strict=False)
-    assert all(name.startswith("fc.") for name in keys.missing_keys), keys.missing_keys
-    assert all(
-        name.startswith(("projection_head.", "optimizer.")) for name in keys.unexpected_keys
-    ), keys.unexpected_keys
+    load_encoder(model, tensors)
     assert metadata["format"] == "simclr", metadata
     model.fc = torch.nn.Identity()
     views = make_views(size)
@@ -81,7 +63,8 @@ def from_here_to_there(folder, architecture, width, stem, size, model):
     h = embed_there(model, views)
     check(name, normalised_error(embed_here(folder, path, views), h))
     with torch.no_grad():
-        z = torch.nn.functional.normalize(head_of(tensors).eval()(torch.from_numpy(h)), dim=1)
+        z = ProjectionHead.from_checkpoint(tensors).eval()(torch.from_numpy(h))
+        z = torch.nn.functional.normalize(z, dim=1)
     check(f"{name}, projection", normalised_error(embed_here(folder, path, views, "projection"), z.numpy()))
 
 

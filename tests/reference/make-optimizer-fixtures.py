@@ -8,6 +8,7 @@ import numpy
 import torch
 
 import tensorfile
+from simclr_torch import Lars
 
 FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures", "optimizers.safetensors")
 
@@ -54,26 +55,6 @@ def gradient(number, name, step, values):
 
 def rate_of(step, rate):
     return rate * (1 + step % 5) / 5
-
-
-class Lars(torch.optim.Optimizer):
-    """You et al. 2017 (1708.03888), momentum over steps that include the learning rate."""
-
-    def __init__(self, groups, momentum, trust):
-        super().__init__(groups, {"lr": 0, "momentum": momentum, "trust": trust, "weight_decay": 0})
-
-    @torch.no_grad()
-    def step(self):
-        for group in self.param_groups:
-            for weight in group["params"]:
-                update = weight.grad + group["weight_decay"] * weight
-                trust = 1.0
-                if group["adapt"] and weight.norm() > 0 and update.norm() > 0:
-                    trust = group["trust"] * weight.norm() / update.norm()
-                state = self.state[weight]
-                state.setdefault("velocity", torch.zeros_like(weight))
-                state["velocity"].mul_(group["momentum"]).add_(group["lr"] * trust * update)
-                weight.sub_(state["velocity"])
 
 
 def run(method, momentum, decay, trust, rate):

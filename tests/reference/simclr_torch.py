@@ -1,4 +1,4 @@
-# SimCLR's model and loss in PyTorch on torchvision's blocks: the other implementation of the tests.
+# SimCLR's model, loss and optimizers in PyTorch on torchvision's blocks: the other implementation of the tests.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 import math
 
@@ -60,6 +60,76 @@ class ProjectionHead(nn.Module):
         """The state without what the head has not: the last shift."""
         shift = f"layers.{len(self.layers) - 1}.bias"
         return {name: value for name, value in self.state_dict().items() if name != shift}
+
+    @classmethod
+    def from_checkpoint(cls, tensors):
+        """The head of a checkpoint; tensors: name to numpy array."""
+        prefix = "projection_head."
+        state = {n[len(prefix) :]: torch.from_numpy(t) for n, t in tensors.items() if n.startswith(prefix)}
+        dense = [tensor for tensor in state.values() if tensor.dim() == 2]
+        head = cls(len(dense), dense[0].shape[1], dense[0].shape[0], dense[-1].shape[0])
+        missing = head.load_state_dict(state, strict=False).missing_keys
+        shift = f"layers.{len(head.layers) - 1}.bias"
+        assert all(n == shift or n.endswith("num_batches_tracked") for n in missing), missing
+        nn.init.zeros_(head.get_parameter(shift))
+        return head
+
+
+def load_encoder(encoder, tensors):
+    """Takes the encoder of a checkpoint of ours; tensors: name to numpy array."""
+    state = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+    keys = encoder.load_state_dict(state, strict=False)
+    assert all(name.startswith("fc.") for name in keys.missing_keys), keys.missing_keys
+    foreign = [n for n in keys.unexpected_keys if not n.startswith(("projection_head.", "optimizer."))]
+    assert not foreign, foreign
+
+
+def initialise_officially(encoder, head):
+    """As the official code: convolutions truncated normal of variance 1 / fan-in, blocks start as the
+    identity, dense layers normal of deviation 0.01."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Conv2d):
+            deviation = module.weight[0].numel() ** -0.5 / 0.87962566103423978
+            nn.init.trunc_normal_(module.weight, 0, deviation, -2 * deviation, 2 * deviation)
+        elif isinstance(module, (BasicBlock, Bottleneck)):
+            nn.init.zeros_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight)
+    for module in head.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, 0, 0.01)
+
+
+class Lars(torch.optim.Optimizer):
+    """You et al. 2017 (1708.03888), momentum over steps that include the learning rate."""
+
+    def __init__(self, groups, momentum, trust):
+        super().__init__(groups, {"lr": 0, "momentum": momentum, "trust": trust, "weight_decay": 0})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                update = weight.grad + group["weight_decay"] * weight
+                trust = 1.0
+                if group["adapt"] and weight.norm() > 0 and update.norm() > 0:
+                    trust = group["trust"] * weight.norm() / update.norm()
+                state = self.state[weight]
+                state.setdefault("velocity", torch.zeros_like(weight))
+                state["velocity"].mul_(group["momentum"]).add_(group["lr"] * trust * update)
+                weight.sub_(state["velocity"])
+
+
+def make_optimizer(method, modules, rate, momentum, decay, trust=1e-3):
+    """Weights of one dimension (BatchNorm's) are not decayed, and LARS does not adapt their rate."""
+    weights = [p for module in modules for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in weights if p.dim() > 1], "weight_decay": decay, "adapt": True, "lr": rate},
+        {"params": [p for p in weights if p.dim() == 1], "weight_decay": 0, "adapt": False, "lr": rate},
+    ]
+    if method == "lars":
+        return Lars(groups, momentum, trust)
+    if method == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=momentum)
+    return torch.optim.AdamW(groups, lr=rate, betas=(momentum, 0.999), eps=1e-8)
 
 
 def nt_xent(z, temperature):
