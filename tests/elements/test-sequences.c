@@ -7,8 +7,9 @@
 #include <gstsimclrreplay.h>
 #include <gstsimclrtrainer.h>
 
+/* The pattern "ball" writes beyond frames that are smaller than it. */
 #define SOURCE                                                                                     \
-  "videotestsrc pattern=ball ! capsfilter name=caps caps=video/x-raw,width=20,height=18 ! "        \
+  "videotestsrc pattern=snow ! capsfilter name=caps caps=video/x-raw,width=20,height=18 ! "        \
   "videoconvert ! "
 #define TRAINING                                                                                   \
   "simclraugment size=16 ! simclrencoder " TINY " batch-size=4 threads=1 ! queue ! simclrtrainer"
