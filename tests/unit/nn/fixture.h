@@ -87,3 +87,27 @@ fixture_compare_table (SimclrSafetensors *fixture, const gchar *prefix, SimclrPa
     fixture_compare (fixture, name, file_order, parameter->count, tolerance);
   }
 }
+
+/* The same for all tensors as one. */
+static inline void
+fixture_compare_whole_table (SimclrSafetensors *fixture, const gchar *prefix,
+    SimclrParameters *layout, const gfloat *ours, gdouble tolerance)
+{
+  gdouble difference = 0, size = 0;
+
+  for (guint i = 0; i < _simclr_parameters_get_length (layout); i++) {
+    const SimclrParameter *parameter = _simclr_parameters_get (layout, i);
+    g_autofree gchar *name = g_strconcat (prefix, parameter->name, NULL);
+    g_autoptr (Tensor) file_order = tensor_new (parameter->count);
+    g_autoptr (Tensor) truth = fixture_get (fixture, name, NULL);
+
+    _simclr_parameter_to_file (parameter, ours + parameter->offset, file_order);
+    for (gsize k = 0; k < parameter->count; k++) {
+      difference += pow ((gdouble) file_order[k] - truth[k], 2);
+      size += pow (truth[k], 2);
+    }
+  }
+  g_test_message ("%s*: %g", prefix, sqrt (difference / size));
+  if (!(sqrt (difference / size) < tolerance))
+    g_error ("%s* is %g off, more than %g", prefix, sqrt (difference / size), tolerance);
+}

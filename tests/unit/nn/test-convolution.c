@@ -4,13 +4,16 @@
 #include <simclr/simclr-error.h>
 
 #include "compare.h"
+#include "convolution-definition.h"
 
 #define EVERY_USE                                                                                  \
   (SIMCLR_CONVOLUTION_FORWARD | SIMCLR_CONVOLUTION_BACKWARD_DATA |                                 \
       SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS)
 
-/* Direct float32 sums are good to 1e-6; Winograd's transforms cost a digit. */
+/* Direct float32 sums are good to 1e-6; Winograd's transforms cost a digit. What is rounded to bfloat16
+ * is off by 2^-9 at most, oneDNN's weights too. */
 #define TOLERANCE 2e-5
+#define BFLOAT16_TOLERANCE 4e-3
 
 /* Who convolves: the providers, and both ways of the openblas provider whichever it would pick. */
 typedef enum
@@ -22,6 +25,7 @@ typedef enum
   N_MAKERS
 } Maker;
 
+static const SimclrPrecision precisions[] = {SIMCLR_PRECISION_FLOAT32, SIMCLR_PRECISION_BFLOAT16};
 static const gchar *const maker_names[] = {"openblas", "onednn", "unfold", "winograd"};
 
 /* The layers of ResNets in small, and the edges: one pixel, one channel, a kernel larger than the
@@ -64,97 +68,13 @@ static const SimclrConvolutionShape large_shapes[] = {
     {16, 8, 8, 32, 32, 3, 1, 1},
 };
 
-static gsize
-input_floats (const SimclrConvolutionShape *s)
-{
-  return s->images * s->height * s->width * s->in;
-}
-
-static gsize
-output_floats (const SimclrConvolutionShape *s)
-{
-  return s->images * _simclr_convolution_out_height (s) * _simclr_convolution_out_width (s) *
-         s->out;
-}
-
-static gsize
-weight_floats (const SimclrConvolutionShape *s)
-{
-  return s->out * s->kernel * s->kernel * s->in;
-}
-
-static gchar *
-describe (const SimclrConvolutionShape *s)
-{
-  return g_strdup_printf ("%zu x %zux%zux%zu to %zu, kernel %zu, stride %zu, padding %zu",
-      s->images, s->height, s->width, s->in, s->out, s->kernel, s->stride, s->padding);
-}
-
-/* The definition, all three directions in one walk over the products. */
-typedef struct
-{
-  gdouble *y;
-  gdouble *dx;
-  gdouble *dw;
-} Truth;
-
-static void
-add_products (const SimclrConvolutionShape *s, const gfloat *x, const gfloat *w, const gfloat *dy,
-    gsize xi, gsize wi, gsize yi, Truth *truth)
-{
-  for (gsize o = 0; o < s->out; o++) {
-    for (gsize i = 0; i < s->in; i++) {
-      gsize weight = o * s->kernel * s->kernel * s->in + wi + i;
-
-      truth->y[yi + o] += (gdouble) x[xi + i] * w[weight];
-      truth->dx[xi + i] += (gdouble) dy[yi + o] * w[weight];
-      truth->dw[weight] += (gdouble) dy[yi + o] * x[xi + i];
-    }
-  }
-}
-
-static Truth
-define (const SimclrConvolutionShape *s, const gfloat *x, const gfloat *w, const gfloat *dy)
-{
-  Truth truth = {g_new0 (gdouble, output_floats (s)), g_new0 (gdouble, input_floats (s)),
-      g_new0 (gdouble, weight_floats (s))};
-  gsize out_height = _simclr_convolution_out_height (s);
-  gsize out_width = _simclr_convolution_out_width (s);
-
-  for (gsize pixel = 0; pixel < s->images * out_height * out_width; pixel++) {
-    gsize image = pixel / (out_height * out_width);
-    gsize top = pixel / out_width % out_height * s->stride;
-    gsize left = pixel % out_width * s->stride;
-
-    for (gsize k = 0; k < s->kernel * s->kernel; k++) {
-      gsize row = top + k / s->kernel - s->padding; /* wraps around above the picture */
-      gsize column = left + k % s->kernel - s->padding;
-
-      if (row < s->height && column < s->width)
-        add_products (s, x, w, dy, ((image * s->height + row) * s->width + column) * s->in,
-            k * s->in, pixel * s->out, &truth);
-    }
-  }
-  return truth;
-}
-
-static void
-truth_clear (Truth *truth)
-{
-  g_free (truth->y);
-  g_free (truth->dx);
-  g_free (truth->dw);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Truth, truth_clear)
-
 /* NULL where oneDNN was not built, and where the shape is not Winograd's. */
 static SimclrConvolution *
-create (Maker maker, const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
-    SimclrParallel *parallel)
+create (Maker maker, SimclrPrecision precision, const SimclrConvolutionShape *shape,
+    SimclrConvolutionUse use, SimclrParallel *parallel)
 {
   g_autoptr (GError) error = NULL;
   SimclrProvider provider = maker == ONEDNN ? SIMCLR_PROVIDER_ONEDNN : SIMCLR_PROVIDER_OPENBLAS;
-  SimclrPrecision precision = SIMCLR_PRECISION_FLOAT32;
   SimclrConvolution *convolution;
 
   if (!_simclr_provider_choose (&provider, &precision, &error)) {
@@ -189,95 +109,141 @@ typedef struct
 
 static void
 assert_near (const Candidate *candidate, const gchar *what, const gfloat *ours,
-    const gdouble *truth, gsize n)
+    const gdouble *truth, gsize n, gdouble tolerance)
 {
   gdouble error = normalised_error (ours, truth, n);
 
-  if (!(error < TOLERANCE)) {
+  if (!(error < tolerance)) {
     g_autofree gchar *text = describe (&candidate->convolution->shape);
 
-    g_error ("%s, %u threads, %s: %s is %g off", maker_names[candidate->maker],
+    g_error ("%s, %s, %u threads, %s: %s is %g off", maker_names[candidate->maker],
+        candidate->convolution->precision == SIMCLR_PRECISION_BFLOAT16 ? "bfloat16" : "float32",
         _simclr_parallel_get_threads (candidate->convolution->parallel), text, what, error);
   }
+}
+
+/* Of what is stored in the convolution's format. */
+static gdouble
+get_tolerance (const Candidate *candidate)
+{
+  return candidate->convolution->precision == SIMCLR_PRECISION_BFLOAT16 ? BFLOAT16_TOLERANCE
+                                                                        : TOLERANCE;
+}
+
+/* y = relu? (truth + bias? + residual?); choice says which, 8 and above the residual is y itself. */
+static void
+check_epilogue (
+    const Candidate *candidate, const Tensor *packed_x, const gdouble *truth, guint choice)
+{
+  SimclrConvolution *convolution = candidate->convolution;
+  const SimclrConvolutionShape *s = &convolution->shape;
+  gsize n = output_floats (s);
+  g_autoptr (Tensor) bias = tensor_new_random (s->out, 5);
+  g_autoptr (Tensor) residual = tensor_new_random (n, 6);
+  g_autoptr (Tensor) workspace = workspace_new (convolution);
+  g_autoptr (Tensor) packed_residual = NULL, packed_y = NULL, y = NULL;
+  g_autofree gdouble *expected = g_new (gdouble, n);
+  SimclrEpilogue epilogue = {0};
+
+  tensor_round (residual, n, convolution->precision);
+  packed_residual = tensor_pack (residual, n, convolution->precision);
+  packed_y = choice >= 8 ? tensor_pack (residual, n, convolution->precision) : tensor_new (n);
+  epilogue.bias = choice & 1 ? bias : NULL;
+  epilogue.relu = (choice & 2) != 0;
+  epilogue.residual = choice >= 8 ? packed_y : choice >= 4 ? packed_residual : NULL;
+  for (gsize i = 0; i < n; i++) {
+    gdouble sum = truth[i] + (choice & 1 ? bias[i % s->out] : 0) + (choice >= 4 ? residual[i] : 0);
+
+    expected[i] = choice & 2 ? MAX (0, sum) : sum;
+  }
+  _simclr_convolution_forward (
+      convolution, packed_x, packed_y, choice == 0 ? NULL : &epilogue, workspace);
+  y = tensor_unpack (packed_y, n, convolution->precision);
+  assert_near (candidate, "y", y, expected, n, get_tolerance (candidate));
 }
 
 static void
 check_forward (const Candidate *candidate, const Tensor *x, const gdouble *truth)
 {
   SimclrConvolution *convolution = candidate->convolution;
-  const SimclrConvolutionShape *s = &convolution->shape;
-  gsize n = output_floats (s);
-  g_autoptr (Tensor) y = tensor_new (n);
-  g_autoptr (Tensor) bias = tensor_new_random (s->out, 5);
-  g_autoptr (Tensor) residual = tensor_new_random (n, 6);
-  g_autofree gdouble *expected = g_new (gdouble, n);
+  g_autoptr (Tensor) packed_x =
+      tensor_pack (x, input_floats (&convolution->shape), convolution->precision);
 
-  for (guint choice = 0; choice < 12; choice++) {
-    SimclrEpilogue epilogue = {0};
-    g_autoptr (Tensor) workspace = workspace_new (convolution);
-
-    epilogue.bias = choice & 1 ? bias : NULL;
-    epilogue.relu = (choice & 2) != 0;
-    epilogue.residual = choice >= 8 ? y : choice >= 4 ? residual : NULL;
-    for (gsize i = 0; i < n; i++) {
-      gdouble sum =
-          truth[i] + (choice & 1 ? bias[i % s->out] : 0) + (choice >= 4 ? residual[i] : 0);
-
-      expected[i] = choice & 2 ? MAX (0, sum) : sum;
-      y[i] = choice >= 8 ? residual[i] : NAN;
-    }
-    _simclr_convolution_forward (convolution, x, y, choice == 0 ? NULL : &epilogue, workspace);
-    assert_near (candidate, "y", y, expected, n);
-  }
+  for (guint choice = 0; choice < 12; choice++)
+    check_epilogue (candidate, packed_x, truth, choice);
 }
 
 static void
-check_backward (const Candidate *candidate, const Tensor *x, const Tensor *dy,
-    const gdouble *true_dx, const gdouble *true_dw)
+check_backward_data (const Candidate *candidate, const Tensor *packed_dy, const gdouble *truth)
+{
+  SimclrConvolution *convolution = candidate->convolution;
+  gsize n = input_floats (&convolution->shape);
+  g_autoptr (Tensor) before = tensor_new_random (n, 7);
+  g_autoptr (Tensor) packed_dx = tensor_new (n);
+  g_autoptr (Tensor) workspace = workspace_new (convolution);
+  g_autoptr (Tensor) packed_sum = NULL, dx = NULL, sum = NULL;
+  g_autofree gdouble *expected = g_new (gdouble, n);
+
+  tensor_round (before, n, convolution->precision);
+  packed_sum = tensor_pack (before, n, convolution->precision);
+  for (gsize i = 0; i < n; i++)
+    expected[i] = before[i] + truth[i];
+  _simclr_convolution_backward_data (convolution, packed_dy, packed_dx, FALSE, workspace);
+  _simclr_convolution_backward_data (convolution, packed_dy, packed_sum, TRUE, workspace);
+  dx = tensor_unpack (packed_dx, n, convolution->precision);
+  sum = tensor_unpack (packed_sum, n, convolution->precision);
+  assert_near (candidate, "dx", dx, truth, n, get_tolerance (candidate));
+  assert_near (candidate, "dx on top of another", sum, expected, n, get_tolerance (candidate));
+}
+
+static void
+check_backward (const Candidate *candidate, const Tensor *x, const Tensor *dy, const Truth *truth)
 {
   SimclrConvolution *convolution = candidate->convolution;
   const SimclrConvolutionShape *s = &convolution->shape;
-  gsize n = input_floats (s);
-  g_autoptr (Tensor) before = tensor_new_random (n, 7);
-  g_autoptr (Tensor) sum = tensor_copy (before, n);
-  g_autoptr (Tensor) dx = tensor_new (n);
+  g_autoptr (Tensor) packed_x = tensor_pack (x, input_floats (s), convolution->precision);
+  g_autoptr (Tensor) packed_dy = tensor_pack (dy, output_floats (s), convolution->precision);
   g_autoptr (Tensor) dw = tensor_new (weight_floats (s));
   g_autoptr (Tensor) workspace = workspace_new (convolution);
-  g_autofree gdouble *expected = g_new (gdouble, n);
 
-  for (gsize i = 0; i < n; i++)
-    expected[i] = before[i] + true_dx[i];
-  _simclr_convolution_backward_data (convolution, dy, dx, FALSE, workspace);
-  assert_near (candidate, "dx", dx, true_dx, n);
-  _simclr_convolution_backward_data (convolution, dy, sum, TRUE, workspace);
-  assert_near (candidate, "dx on top of another", sum, expected, n);
-  _simclr_convolution_backward_weights (convolution, x, dy, dw, workspace);
-  assert_near (candidate, "dw", dw, true_dw, weight_floats (s));
+  check_backward_data (candidate, packed_dy, truth->dx);
+  _simclr_convolution_backward_weights (convolution, packed_x, packed_dy, dw, workspace);
+  assert_near (candidate, "dw", dw, truth->dw, weight_floats (s), TOLERANCE);
+}
+
+static void
+check_maker (Maker maker, SimclrPrecision precision, guint threads, const SimclrConvolutionShape *s,
+    const Tensor *x, const Tensor *w, const Tensor *dy, const Truth *truth)
+{
+  g_autoptr (SimclrParallel) team = _simclr_parallel_new (threads);
+  g_autoptr (SimclrConvolution) train = create (maker, precision, s, EVERY_USE, team);
+  g_autoptr (SimclrConvolution) infer =
+      train != NULL ? create (maker, precision, s, SIMCLR_CONVOLUTION_FORWARD, team) : NULL;
+
+  if (train == NULL)
+    return;
+  _simclr_convolution_set_weights (train, w);
+  _simclr_convolution_set_weights (infer, w);
+  check_forward (&(Candidate){maker, train}, x, truth->y);
+  check_forward (&(Candidate){maker, infer}, x, truth->y);
+  check_backward (&(Candidate){maker, train}, x, dy, truth);
 }
 
 static void
 check_shape (const SimclrConvolutionShape *s, guint64 stream, guint fewest, guint most)
 {
-  g_autoptr (Tensor) x = tensor_new_random (input_floats (s), stream);
-  g_autoptr (Tensor) w = tensor_new_random (weight_floats (s), stream + 1);
-  g_autoptr (Tensor) dy = tensor_new_random (output_floats (s), stream + 2);
-  g_auto (Truth) truth = define (s, x, w, dy);
+  for (guint p = 0; p < G_N_ELEMENTS (precisions); p++) {
+    g_autoptr (Tensor) x = tensor_new_random (input_floats (s), stream);
+    g_autoptr (Tensor) w = tensor_new_random (weight_floats (s), stream + 1);
+    g_autoptr (Tensor) dy = tensor_new_random (output_floats (s), stream + 2);
+    g_auto (Truth) truth = {NULL};
 
-  for (Maker maker = 0; maker < N_MAKERS; maker++) {
-    for (guint threads = fewest; threads <= most; threads++) {
-      g_autoptr (SimclrParallel) team = _simclr_parallel_new (threads);
-      g_autoptr (SimclrConvolution) train = create (maker, s, EVERY_USE, team);
-      g_autoptr (SimclrConvolution) infer =
-          train != NULL ? create (maker, s, SIMCLR_CONVOLUTION_FORWARD, team) : NULL;
-
-      if (train == NULL)
-        continue;
-      _simclr_convolution_set_weights (train, w);
-      _simclr_convolution_set_weights (infer, w);
-      check_forward (&(Candidate){maker, train}, x, truth.y);
-      check_forward (&(Candidate){maker, infer}, x, truth.y);
-      check_backward (&(Candidate){maker, train}, x, dy, truth.dx, truth.dw);
-    }
+    tensor_round (x, input_floats (s), precisions[p]);
+    tensor_round (dy, output_floats (s), precisions[p]);
+    truth = define (s, x, w, dy);
+    for (Maker maker = 0; maker < N_MAKERS; maker++)
+      for (guint threads = fewest; threads <= most; threads++)
+        check_maker (maker, precisions[p], threads, s, x, w, dy, &truth);
   }
 }
 
@@ -358,7 +324,8 @@ test_repeats_bit_for_bit (void)
 
       for (guint attempt = 0; attempt < 4; attempt++) {
         g_autoptr (SimclrParallel) team = _simclr_parallel_new (threads);
-        g_autoptr (SimclrConvolution) convolution = create (maker, &s, EVERY_USE, team);
+        g_autoptr (SimclrConvolution) convolution =
+            create (maker, SIMCLR_PRECISION_FLOAT32, &s, EVERY_USE, team);
         g_autoptr (Tensor) results = NULL;
 
         if (convolution == NULL)
@@ -385,8 +352,10 @@ test_new_weights_replace_old_ones (void)
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (&s), 4);
 
   for (Maker maker = 0; maker < N_MAKERS; maker++) {
-    g_autoptr (SimclrConvolution) used = create (maker, &s, EVERY_USE, NULL);
-    g_autoptr (SimclrConvolution) fresh = used ? create (maker, &s, EVERY_USE, NULL) : NULL;
+    g_autoptr (SimclrConvolution) used =
+        create (maker, SIMCLR_PRECISION_FLOAT32, &s, EVERY_USE, NULL);
+    g_autoptr (SimclrConvolution) fresh =
+        used ? create (maker, SIMCLR_PRECISION_FLOAT32, &s, EVERY_USE, NULL) : NULL;
     g_autoptr (Tensor) first = used ? run_all (used, x, old, dy) : NULL;
     g_autoptr (Tensor) second = used ? run_all (used, x, w, dy) : NULL;
     g_autoptr (Tensor) truth = used ? run_all (fresh, x, w, dy) : NULL;
@@ -407,8 +376,10 @@ test_weights_changed_in_place (void)
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (&s), 4);
 
   for (Maker maker = 0; maker < N_MAKERS; maker++) {
-    g_autoptr (SimclrConvolution) used = create (maker, &s, EVERY_USE, NULL);
-    g_autoptr (SimclrConvolution) fresh = used ? create (maker, &s, EVERY_USE, NULL) : NULL;
+    g_autoptr (SimclrConvolution) used =
+        create (maker, SIMCLR_PRECISION_FLOAT32, &s, EVERY_USE, NULL);
+    g_autoptr (SimclrConvolution) fresh =
+        used ? create (maker, SIMCLR_PRECISION_FLOAT32, &s, EVERY_USE, NULL) : NULL;
     g_autoptr (Tensor) first = used ? run_all (used, x, w, dy) : NULL;
     g_autoptr (Tensor) second = NULL, truth = NULL;
 
