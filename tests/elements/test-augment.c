@@ -33,6 +33,15 @@ fixture_clear (Fixture *f)
   gst_harness_teardown (f->harness);
 }
 
+/* What the fixture's info says, as a caps event. */
+static void
+push_caps (Fixture *f)
+{
+  g_autoptr (GstCaps) caps = gst_video_info_to_caps (&f->info);
+
+  gst_harness_push_event (f->harness, gst_event_new_caps (caps));
+}
+
 static GstElement *
 fixture_element (Fixture *f)
 {
@@ -482,7 +491,7 @@ test_flush_continues_and_restart_begins_again (void)
       gst_element_set_state (element, GST_STATE_PLAYING), ==, GST_STATE_CHANGE_SUCCESS);
   gst_object_unref (element);
   gst_harness_push_event (f.harness, gst_event_new_stream_start ("again"));
-  gst_harness_push_event (f.harness, gst_event_new_caps (gst_video_info_to_caps (&f.info)));
+  push_caps (&f);
   gst_harness_push_event (f.harness, gst_event_new_segment (&segment));
   pair = push_and_pull (&f, make_frame (&f, 0, 0, 1));
   g_assert_cmpuint (meta_uint64 (pair, "pair"), ==, 0);
@@ -522,7 +531,7 @@ test_caps_change_in_the_middle (void)
   fixture_init (&f, PLAIN, GST_VIDEO_FORMAT_RGB, 16, 12);
   partner_distance (&f, 1, numbered (&f, 1));
   gst_video_info_set_format (&f.info, GST_VIDEO_FORMAT_GRAY8, 31, 7);
-  gst_harness_push_event (f.harness, gst_event_new_caps (gst_video_info_to_caps (&f.info)));
+  push_caps (&f);
   g_assert_cmpuint (partner_distance (&f, 2, numbered (&f, 2)), ==, 0);
   g_assert_cmpuint (partner_distance (&f, 3, numbered (&f, 3)), ==, 1);
   fixture_clear (&f);
