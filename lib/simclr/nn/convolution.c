@@ -3,8 +3,14 @@
 #include <simclr/nn/convolution-private.h>
 
 #include <simclr/simclr-error.h>
+#ifdef HAVE_ONEDNN
+#include <simclr/nn/onednn-private.h>
+#endif
 
 static const SimclrConvolutionClass *const providers[] = {
+#ifdef HAVE_ONEDNN
+    &_simclr_convolution_onednn,
+#endif
     &_simclr_convolution_openblas,
 };
 
@@ -30,6 +36,24 @@ require_provider (SimclrProvider provider, GError **error)
   return klass;
 }
 
+static gboolean
+check_bfloat16 (SimclrProvider provider, GError **error)
+{
+  if (provider != SIMCLR_PROVIDER_ONEDNN) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "precision bfloat16 needs provider onednn; provider openblas computes in float32 only");
+    return FALSE;
+  }
+#ifdef HAVE_ONEDNN
+  if (!_simclr_onednn_has_bfloat16 ()) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "precision bfloat16 needs a processor that multiplies it (AVX512-BF16 or AMX)");
+    return FALSE;
+  }
+#endif
+  return TRUE;
+}
+
 gboolean
 _simclr_provider_choose (SimclrProvider *provider, SimclrPrecision *precision, GError **error)
 {
@@ -39,12 +63,7 @@ _simclr_provider_choose (SimclrProvider *provider, SimclrPrecision *precision, G
     return FALSE;
   if (*precision == SIMCLR_PRECISION_AUTO)
     *precision = SIMCLR_PRECISION_FLOAT32;
-  if (*precision == SIMCLR_PRECISION_BFLOAT16) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
-        "precision bfloat16 needs provider onednn and a processor with bfloat16");
-    return FALSE;
-  }
-  return TRUE;
+  return *precision != SIMCLR_PRECISION_BFLOAT16 || check_bfloat16 (*provider, error);
 }
 
 SimclrConvolution *

@@ -105,6 +105,11 @@ simclr_encoder_new (SimclrWeights *weights, SimclrProvider provider, SimclrPreci
   self->precision = precision;
   if (!_simclr_provider_choose (&self->provider, &self->precision, error))
     return NULL;
+  if (self->precision == SIMCLR_PRECISION_BFLOAT16) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "encoders compute in float32 only as yet; precision bfloat16 is for single convolutions");
+    return NULL;
+  }
   self->resnet = _simclr_resnet_new (
       weights->architecture, weights->width, weights->stem, weights->input_size, error);
   if (!self->resnet)

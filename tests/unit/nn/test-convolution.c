@@ -1,6 +1,7 @@
 /* Convolutions of every provider against the definition in double precision, and against each other.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <simclr/nn/convolution-private.h>
+#include <simclr/nn/convolution-native-private.h>
+#include <simclr/base/bfloat16-private.h>
 #include <simclr/simclr-error.h>
 
 #include "compare.h"
@@ -9,10 +10,23 @@
   (SIMCLR_CONVOLUTION_FORWARD | SIMCLR_CONVOLUTION_BACKWARD_DATA |                                 \
       SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS)
 
-/* Direct float32 sums are good to 1e-6; Winograd's transforms cost a digit. */
-#define TOLERANCE 2e-5
+/* Direct float32 sums are good to 1e-6, Winograd's transforms cost a digit; bfloat16 rounds each number that goes
+ * in and comes out to 8 bits, 2e-3 of it, and sums in float. */
+typedef struct
+{
+  const gchar *name;
+  SimclrProvider provider;
+  SimclrPrecision precision;
+  gboolean itself; /* oneDNN, where its provider might take Winograd */
+  gdouble tolerance;
+} Setup;
 
-static const SimclrProvider providers[] = {SIMCLR_PROVIDER_OPENBLAS, SIMCLR_PROVIDER_ONEDNN};
+static const Setup setups[] = {
+    {"openblas", SIMCLR_PROVIDER_OPENBLAS, SIMCLR_PRECISION_FLOAT32, FALSE, 2e-5},
+    {"onednn", SIMCLR_PROVIDER_ONEDNN, SIMCLR_PRECISION_FLOAT32, FALSE, 2e-5},
+    {"oneDNN itself", SIMCLR_PROVIDER_ONEDNN, SIMCLR_PRECISION_FLOAT32, TRUE, 2e-5},
+    {"onednn bfloat16", SIMCLR_PROVIDER_ONEDNN, SIMCLR_PRECISION_BFLOAT16, FALSE, 1e-2},
+};
 
 /* The layers of ResNets in small, and the edges: one pixel, one channel, a kernel larger than the
  * picture, a stride that leaves the last row and column out, 3 channels by 7x7, remainders of vectors
@@ -40,6 +54,10 @@ static const SimclrConvolutionShape shapes[] = {
     {2, 3, 40, 4, 4, 3, 1, 1},
     {2, 40, 3, 4, 4, 3, 1, 1},
     {1, 10, 10, 2, 2, 5, 3, 2},
+    {2, 5, 1, 16, 16, 3, 2, 1},
+    {3, 8, 5, 43, 64, 1, 1, 0},
+    {2, 12, 10, 64, 29, 1, 2, 0},
+    {1, 2, 7, 136, 16, 7, 1, 3},
 };
 
 static gsize
@@ -125,23 +143,54 @@ truth_clear (Truth *truth)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Truth, truth_clear)
 
-/* NULL where the provider was not built. */
+/* NULL where provider or precision are not to be had here. */
 static SimclrConvolution *
-create (SimclrProvider provider, const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
+create (const Setup *setup, const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
     SimclrParallel *parallel)
 {
   g_autoptr (GError) error = NULL;
-  SimclrPrecision precision = SIMCLR_PRECISION_FLOAT32;
-  SimclrConvolution *convolution;
+  SimclrProvider provider = setup->provider;
+  SimclrPrecision precision = setup->precision;
+  SimclrConvolution *convolution = NULL;
 
   if (!_simclr_provider_choose (&provider, &precision, &error)) {
     g_assert_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED);
     g_assert_cmpint (provider, !=, SIMCLR_PROVIDER_OPENBLAS);
     return NULL;
   }
-  convolution = _simclr_convolution_new (provider, shape, use, precision, parallel, &error);
+#ifdef HAVE_ONEDNN
+  if (setup->itself)
+    convolution = _simclr_convolution_onednn_new (shape, use, precision, parallel, &error);
+#endif
+  if (!convolution)
+    convolution = _simclr_convolution_new (provider, shape, use, precision, parallel, &error);
   g_assert_no_error (error);
   return convolution;
+}
+
+/* Floats as the convolution's activations, in memory of exactly their size. */
+static gpointer
+to_activations (SimclrConvolution *convolution, const Tensor *floats, gsize n)
+{
+  SimclrBfloat16 *activations;
+
+  if (convolution->precision == SIMCLR_PRECISION_FLOAT32)
+    return tensor_copy (floats, n);
+  activations = (SimclrBfloat16 *) tensor_new ((n + 1) / 2);
+  for (gsize i = 0; i < n; i++)
+    activations[i] = _simclr_bfloat16_from_float (floats[i]);
+  return activations;
+}
+
+static void
+from_activations (
+    SimclrConvolution *convolution, gconstpointer activations, Tensor *floats, gsize n)
+{
+  const gboolean bfloat16 = convolution->precision == SIMCLR_PRECISION_BFLOAT16;
+
+  for (gsize i = 0; i < n; i++)
+    floats[i] = bfloat16 ? _simclr_bfloat16_to_float (((const SimclrBfloat16 *) activations)[i])
+                         : ((const gfloat *) activations)[i];
 }
 
 /* Dirty memory, of exactly the size asked for. */
@@ -155,14 +204,33 @@ workspace_new (SimclrConvolution *convolution)
   G_STMT_START                                                                                     \
   {                                                                                                \
     gdouble error_ = normalised_error (a, b, n);                                                   \
-    if (!(error_ < TOLERANCE))                                                                     \
-      g_error ("provider %d, %u threads, %s: %s is %g off", convolution->klass->provider,          \
+    if (!(error_ < setup->tolerance))                                                              \
+      g_error ("%s, %u threads, %s: %s is %g off", setup->name,                                    \
           _simclr_parallel_get_threads (convolution->parallel), text, what, error_);               \
   }                                                                                                \
   G_STMT_END
 
+/* Runs and leaves the result in y; where the residual is y itself, y begins as it. */
 static void
-check_forward (SimclrConvolution *convolution, const Tensor *x, const gdouble *truth)
+run_forward (SimclrConvolution *convolution, const Tensor *x, Tensor *y, const Tensor *residual,
+    const SimclrEpilogue *epilogue, gpointer workspace)
+{
+  const SimclrConvolutionShape *s = &convolution->shape;
+  gsize n = output_floats (s);
+  g_autoptr (Tensor) from = to_activations (convolution, x, input_floats (s));
+  g_autoptr (Tensor) added = to_activations (convolution, residual, n);
+  g_autoptr (Tensor) to = to_activations (convolution, y, n);
+  SimclrEpilogue converted = epilogue ? *epilogue : (SimclrEpilogue){NULL};
+
+  if (converted.residual)
+    converted.residual = converted.residual == y ? to : added;
+  _simclr_convolution_forward (convolution, from, to, epilogue ? &converted : NULL, workspace);
+  from_activations (convolution, to, y, n);
+}
+
+static void
+check_forward (
+    const Setup *setup, SimclrConvolution *convolution, const Tensor *x, const gdouble *truth)
 {
   const SimclrConvolutionShape *s = &convolution->shape;
   gsize n = output_floats (s);
@@ -186,32 +254,37 @@ check_forward (SimclrConvolution *convolution, const Tensor *x, const gdouble *t
       expected[i] = choice & 2 ? MAX (0, sum) : sum;
       y[i] = choice >= 8 ? residual[i] : NAN;
     }
-    _simclr_convolution_forward (convolution, x, y, choice == 0 ? NULL : &epilogue, workspace);
+    run_forward (convolution, x, y, residual, choice == 0 ? NULL : &epilogue, workspace);
     assert_near (y, expected, n, "y");
   }
 }
 
 static void
-check_backward (SimclrConvolution *convolution, const Tensor *x, const Tensor *dy,
-    const gdouble *true_dx, const gdouble *true_dw)
+check_backward (const Setup *setup, SimclrConvolution *convolution, const Tensor *x,
+    const Tensor *dy, const gdouble *true_dx, const gdouble *true_dw)
 {
   const SimclrConvolutionShape *s = &convolution->shape;
   gsize n = input_floats (s);
   g_autofree gchar *text = describe (s);
   g_autoptr (Tensor) before = tensor_new_random (n, 7);
-  g_autoptr (Tensor) sum = tensor_copy (before, n);
   g_autoptr (Tensor) dx = tensor_new (n);
   g_autoptr (Tensor) dw = tensor_new (weight_floats (s));
   g_autoptr (Tensor) workspace = workspace_new (convolution);
+  g_autoptr (Tensor) from_x = to_activations (convolution, x, n);
+  g_autoptr (Tensor) from_dy = to_activations (convolution, dy, output_floats (s));
+  g_autoptr (Tensor) to_dx = to_activations (convolution, dx, n);
+  g_autoptr (Tensor) sum = to_activations (convolution, before, n);
   g_autofree gdouble *expected = g_new (gdouble, n);
 
   for (gsize i = 0; i < n; i++)
     expected[i] = before[i] + true_dx[i];
-  _simclr_convolution_backward_data (convolution, dy, dx, FALSE, workspace);
+  _simclr_convolution_backward_data (convolution, from_dy, to_dx, FALSE, workspace);
+  from_activations (convolution, to_dx, dx, n);
   assert_near (dx, true_dx, n, "dx");
-  _simclr_convolution_backward_data (convolution, dy, sum, TRUE, workspace);
-  assert_near (sum, expected, n, "dx on top of another");
-  _simclr_convolution_backward_weights (convolution, x, dy, dw, workspace);
+  _simclr_convolution_backward_data (convolution, from_dy, sum, TRUE, workspace);
+  from_activations (convolution, sum, dx, n);
+  assert_near (dx, expected, n, "dx on top of another");
+  _simclr_convolution_backward_weights (convolution, from_x, from_dy, dw, workspace);
   assert_near (dw, true_dw, weight_floats (s), "dw");
 }
 
@@ -223,20 +296,20 @@ check_shape (const SimclrConvolutionShape *s, guint64 stream, guint fewest, guin
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (s), stream + 2);
   g_auto (Truth) truth = define (s, x, w, dy);
 
-  for (guint p = 0; p < G_N_ELEMENTS (providers); p++) {
+  for (guint p = 0; p < G_N_ELEMENTS (setups); p++) {
     for (guint threads = fewest; threads <= most; threads++) {
       g_autoptr (SimclrParallel) team = _simclr_parallel_new (threads);
-      g_autoptr (SimclrConvolution) train = create (providers[p], s, EVERY_USE, team);
+      g_autoptr (SimclrConvolution) train = create (&setups[p], s, EVERY_USE, team);
       g_autoptr (SimclrConvolution) infer =
-          train != NULL ? create (providers[p], s, SIMCLR_CONVOLUTION_FORWARD, team) : NULL;
+          train != NULL ? create (&setups[p], s, SIMCLR_CONVOLUTION_FORWARD, team) : NULL;
 
       if (train == NULL)
         continue;
       _simclr_convolution_set_weights (train, w);
       _simclr_convolution_set_weights (infer, w);
-      check_forward (train, x, truth.y);
-      check_forward (infer, x, truth.y);
-      check_backward (train, x, dy, truth.dx, truth.dw);
+      check_forward (&setups[p], train, x, truth.y);
+      check_forward (&setups[p], infer, x, truth.y);
+      check_backward (&setups[p], train, x, dy, truth.dx, truth.dw);
     }
   }
 }
@@ -282,17 +355,18 @@ run_all (SimclrConvolution *convolution, const Tensor *x, const Tensor *w, const
   gsize inputs = input_floats (s), outputs = output_floats (s);
   Tensor *results = tensor_new (outputs + inputs + weight_floats (s));
   g_autoptr (Tensor) workspace = workspace_new (convolution);
+  g_autoptr (Tensor) from_x = to_activations (convolution, x, inputs);
+  g_autoptr (Tensor) from_dy = to_activations (convolution, dy, outputs);
   g_autoptr (Tensor) y = tensor_new (outputs);
   g_autoptr (Tensor) dx = tensor_new (inputs);
-  g_autoptr (Tensor) dw = tensor_new (weight_floats (s));
 
   _simclr_convolution_set_weights (convolution, w);
-  _simclr_convolution_forward (convolution, x, y, NULL, workspace);
-  _simclr_convolution_backward_data (convolution, dy, dx, FALSE, workspace);
-  _simclr_convolution_backward_weights (convolution, x, dy, dw, workspace);
-  memcpy (results, y, outputs * sizeof (gfloat));
-  memcpy (results + outputs, dx, inputs * sizeof (gfloat));
-  memcpy (results + outputs + inputs, dw, weight_floats (s) * sizeof (gfloat));
+  _simclr_convolution_forward (convolution, from_x, y, NULL, workspace);
+  _simclr_convolution_backward_data (convolution, from_dy, dx, FALSE, workspace);
+  _simclr_convolution_backward_weights (
+      convolution, from_x, from_dy, results + outputs + inputs, workspace);
+  from_activations (convolution, y, results, outputs);
+  from_activations (convolution, dx, results + outputs, inputs);
   return results;
 }
 
@@ -305,13 +379,13 @@ test_repeats_bit_for_bit (void)
   g_autoptr (Tensor) w = tensor_new_random (weight_floats (&s), 2);
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (&s), 3);
 
-  for (guint p = 0; p < G_N_ELEMENTS (providers); p++) {
+  for (guint p = 0; p < G_N_ELEMENTS (setups); p++) {
     for (guint threads = 1; threads <= 2; threads++) {
       g_autoptr (Tensor) first = NULL;
 
       for (guint attempt = 0; attempt < 4; attempt++) {
         g_autoptr (SimclrParallel) team = _simclr_parallel_new (threads);
-        g_autoptr (SimclrConvolution) convolution = create (providers[p], &s, EVERY_USE, team);
+        g_autoptr (SimclrConvolution) convolution = create (&setups[p], &s, EVERY_USE, team);
         g_autoptr (Tensor) results = NULL;
 
         if (convolution == NULL)
@@ -337,9 +411,9 @@ test_new_weights_replace_old_ones (void)
   g_autoptr (Tensor) w = tensor_new_random (weight_floats (&s), 3);
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (&s), 4);
 
-  for (guint p = 0; p < G_N_ELEMENTS (providers); p++) {
-    g_autoptr (SimclrConvolution) used = create (providers[p], &s, EVERY_USE, NULL);
-    g_autoptr (SimclrConvolution) fresh = used ? create (providers[p], &s, EVERY_USE, NULL) : NULL;
+  for (guint p = 0; p < G_N_ELEMENTS (setups); p++) {
+    g_autoptr (SimclrConvolution) used = create (&setups[p], &s, EVERY_USE, NULL);
+    g_autoptr (SimclrConvolution) fresh = used ? create (&setups[p], &s, EVERY_USE, NULL) : NULL;
     g_autoptr (Tensor) first = used ? run_all (used, x, old, dy) : NULL;
     g_autoptr (Tensor) second = used ? run_all (used, x, w, dy) : NULL;
     g_autoptr (Tensor) truth = used ? run_all (fresh, x, w, dy) : NULL;
@@ -359,9 +433,9 @@ test_weights_changed_in_place (void)
   g_autoptr (Tensor) w = tensor_new_random (weight_floats (&s), 2);
   g_autoptr (Tensor) dy = tensor_new_random (output_floats (&s), 4);
 
-  for (guint p = 0; p < G_N_ELEMENTS (providers); p++) {
-    g_autoptr (SimclrConvolution) used = create (providers[p], &s, EVERY_USE, NULL);
-    g_autoptr (SimclrConvolution) fresh = used ? create (providers[p], &s, EVERY_USE, NULL) : NULL;
+  for (guint p = 0; p < G_N_ELEMENTS (setups); p++) {
+    g_autoptr (SimclrConvolution) used = create (&setups[p], &s, EVERY_USE, NULL);
+    g_autoptr (SimclrConvolution) fresh = used ? create (&setups[p], &s, EVERY_USE, NULL) : NULL;
     g_autoptr (Tensor) first = used ? run_all (used, x, w, dy) : NULL;
     g_autoptr (Tensor) second = NULL, truth = NULL;
 
