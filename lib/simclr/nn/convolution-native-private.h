@@ -1,4 +1,4 @@
-/* The two ways in which this library convolves itself; the openblas provider picks.
+/* The ways of convolving that providers pick from.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -12,6 +12,12 @@ SimclrConvolution *_simclr_convolution_unfold_new (const SimclrConvolutionShape 
 /* 3x3 at stride 1 and padding 1. */
 SimclrConvolution *_simclr_convolution_winograd_new (const SimclrConvolutionShape *shape,
     SimclrConvolutionUse use, SimclrPrecision precision, SimclrParallel *parallel, GError **error);
+
+#ifdef HAVE_ONEDNN
+/* oneDNN's own, where the onednn provider might take one of those above. */
+SimclrConvolution *_simclr_convolution_onednn_new (const SimclrConvolutionShape *shape,
+    SimclrConvolutionUse use, SimclrPrecision precision, SimclrParallel *parallel, GError **error);
+#endif
 
 /* Whether Winograd's algorithm is the faster one for a shape. */
 gboolean _simclr_winograd_pays (const SimclrConvolutionShape *shape);

@@ -100,3 +100,6 @@ gboolean _simclr_provider_choose (
     SimclrProvider *provider, SimclrPrecision *precision, GError **error);
 
 extern const SimclrConvolutionClass _simclr_convolution_openblas;
+#ifdef HAVE_ONEDNN
+extern const SimclrConvolutionClass _simclr_convolution_onednn;
+#endif

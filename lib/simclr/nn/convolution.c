@@ -3,8 +3,14 @@
 #include <simclr/nn/convolution-private.h>
 
 #include <simclr/simclr-error.h>
+#ifdef HAVE_ONEDNN
+#include <simclr/nn/onednn-private.h>
+#endif
 
 static const SimclrConvolutionClass *const providers[] = {
+#ifdef HAVE_ONEDNN
+    &_simclr_convolution_onednn,
+#endif
     &_simclr_convolution_openblas,
 };
 
@@ -30,6 +36,21 @@ require_provider (SimclrProvider provider, GError **error)
   return klass;
 }
 
+/* Our own convolutions only store bfloat16; oneDNN multiplies it. */
+static gboolean
+check_bfloat16 (SimclrProvider provider, GError **error)
+{
+#ifdef HAVE_ONEDNN
+  if (provider == SIMCLR_PROVIDER_ONEDNN && !_simclr_onednn_has_bfloat16 ()) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "precision bfloat16 with provider onednn needs a processor that multiplies it (AVX512-BF16 "
+        "or AMX); provider openblas needs none");
+    return FALSE;
+  }
+#endif
+  return TRUE;
+}
+
 gboolean
 _simclr_provider_choose (SimclrProvider *provider, SimclrPrecision *precision, GError **error)
 {
@@ -39,7 +60,7 @@ _simclr_provider_choose (SimclrProvider *provider, SimclrPrecision *precision, G
     return FALSE;
   if (*precision == SIMCLR_PRECISION_AUTO)
     *precision = SIMCLR_PRECISION_FLOAT32;
-  return TRUE;
+  return *precision != SIMCLR_PRECISION_BFLOAT16 || check_bfloat16 (*provider, error);
 }
 
 SimclrConvolution *

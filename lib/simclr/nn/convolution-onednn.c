@@ -1,0 +1,253 @@
+/* oneDNN's convolutions, in float and bfloat16.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/nn/convolution-native-private.h>
+
+#include <simclr/base/arena-private.h>
+#include <simclr/nn/onednn-pass-private.h>
+
+typedef struct
+{
+  SimclrConvolution parent;
+  SimclrOnednnPass *forward;
+  SimclrOnednnPass *backward;         /* to the data */
+  SimclrOnednnPass *backward_and_add; /* NULL: backward can add by itself */
+  SimclrOnednnPass *gradient;
+  gboolean transposed; /* backward is a forward convolution of the rotated kernel */
+  gfloat *no_bias;     /* zeros */
+} OnednnConvolution;
+
+static void
+forward (SimclrConvolution *parent, gconstpointer x, gpointer y, const SimclrEpilogue *epilogue,
+    gpointer workspace)
+{
+  static const SimclrEpilogue none = {NULL};
+  OnednnConvolution *self = (OnednnConvolution *) parent;
+  SimclrOnednnRun run = {.x = (gpointer) x, .y = y, .workspace = workspace};
+
+  if (!epilogue)
+    epilogue = &none;
+  run.bias = epilogue->bias ? epilogue->bias : self->no_bias;
+  run.residual = epilogue->residual;
+  _simclr_onednn_pass_run (self->forward,
+      (epilogue->residual ? SIMCLR_ONEDNN_SUM : 0) | (epilogue->relu ? SIMCLR_ONEDNN_RELU : 0),
+      &run);
+}
+
+static void
+backward_data (SimclrConvolution *parent, gconstpointer dy, gpointer dx, gboolean accumulate,
+    gpointer workspace)
+{
+  OnednnConvolution *self = (OnednnConvolution *) parent;
+  SimclrOnednnRun run = {.x = dx, .y = (gpointer) dy, .workspace = workspace};
+
+  if (self->transposed) {
+    run.x = (gpointer) dy;
+    run.y = dx;
+  }
+  if (accumulate && self->backward_and_add)
+    _simclr_onednn_pass_run (self->backward_and_add, 0, &run);
+  else
+    _simclr_onednn_pass_run (self->backward, accumulate ? SIMCLR_ONEDNN_SUM : 0, &run);
+}
+
+static void
+backward_weights (SimclrConvolution *parent, gconstpointer x, gconstpointer dy, gfloat *dweights,
+    gpointer workspace)
+{
+  OnednnConvolution *self = (OnednnConvolution *) parent;
+  SimclrOnednnRun run = {.x = (gpointer) x, .y = (gpointer) dy, .workspace = workspace};
+
+  _simclr_onednn_pass_run (self->gradient, 0, &run);
+  _simclr_onednn_pass_get_gradient (self->gradient, workspace, dweights);
+}
+
+static void
+set_weights (SimclrConvolution *parent, const gfloat *weights)
+{
+  OnednnConvolution *self = (OnednnConvolution *) parent;
+
+  _simclr_onednn_pass_set_weights (self->forward, weights, FALSE);
+  if (self->backward)
+    _simclr_onednn_pass_set_weights (self->backward, weights, self->transposed);
+  if (self->backward_and_add)
+    _simclr_onednn_pass_set_weights (self->backward_and_add, weights, FALSE);
+}
+
+static void
+free_convolution (SimclrConvolution *parent)
+{
+  OnednnConvolution *self = (OnednnConvolution *) parent;
+
+  g_clear_pointer (&self->forward, _simclr_onednn_pass_free);
+  g_clear_pointer (&self->backward, _simclr_onednn_pass_free);
+  g_clear_pointer (&self->backward_and_add, _simclr_onednn_pass_free);
+  g_clear_pointer (&self->gradient, _simclr_onednn_pass_free);
+  g_free (self->no_bias);
+  g_free (self);
+}
+
+static SimclrOnednnProblem
+describe (const SimclrConvolutionShape *shape)
+{
+  const dnnl_dim_t padding = (dnnl_dim_t) shape->padding;
+
+  return (SimclrOnednnProblem){.images = (dnnl_dim_t) shape->images,
+      .in = (dnnl_dim_t) shape->in,
+      .height = (dnnl_dim_t) shape->height,
+      .width = (dnnl_dim_t) shape->width,
+      .out = (dnnl_dim_t) shape->out,
+      .out_height = (dnnl_dim_t) _simclr_convolution_out_height (shape),
+      .out_width = (dnnl_dim_t) _simclr_convolution_out_width (shape),
+      .kernel = (dnnl_dim_t) shape->kernel,
+      .stride = (dnnl_dim_t) shape->stride,
+      .top = padding,
+      .left = padding,
+      .bottom = padding,
+      .right = padding};
+}
+
+/* The convolution at stride 1 that carries the output's gradient to the input's. */
+static SimclrOnednnProblem
+transpose (const SimclrOnednnProblem *p)
+{
+  const dnnl_dim_t padding = p->kernel - 1 - p->top;
+
+  return (SimclrOnednnProblem){.images = p->images,
+      .in = p->out,
+      .height = p->out_height,
+      .width = p->out_width,
+      .out = p->in,
+      .out_height = p->height,
+      .out_width = p->width,
+      .kernel = p->kernel,
+      .stride = 1,
+      .top = padding,
+      .left = padding,
+      .bottom = padding,
+      .right = padding};
+}
+
+/* oneDNN's forward code is its best and can add to what is there; where the stride is not 1 it has to be the
+ * backward code, which can not. */
+static gboolean
+create_backward (
+    OnednnConvolution *self, const SimclrOnednnProblem *problem, gboolean bfloat16, GError **error)
+{
+  SimclrParallel *parallel = self->parent.parallel;
+
+  self->transposed = problem->stride == 1 && problem->top < problem->kernel;
+  if (self->transposed) {
+    SimclrOnednnProblem transposed = transpose (problem);
+
+    self->backward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &transposed, bfloat16,
+        SIMCLR_ONEDNN_SUM, SIMCLR_ONEDNN_BY_LINES, parallel, error);
+    return self->backward != NULL;
+  }
+  self->backward = _simclr_onednn_pass_new (
+      SIMCLR_ONEDNN_BACKWARD_DATA, problem, bfloat16, 0, SIMCLR_ONEDNN_BY_IMAGES, parallel, error);
+  if (!self->backward)
+    return FALSE;
+  self->backward_and_add = _simclr_onednn_pass_new (
+      SIMCLR_ONEDNN_BACKWARD_DATA, problem, bfloat16, 0, SIMCLR_ONEDNN_STAGED, parallel, error);
+  return self->backward_and_add != NULL;
+}
+
+static gboolean
+create_passes (OnednnConvolution *self, gboolean bfloat16, GError **error)
+{
+  const SimclrOnednnProblem problem = describe (&self->parent.shape);
+  SimclrParallel *parallel = self->parent.parallel;
+
+  self->forward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &problem, bfloat16,
+      SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS, SIMCLR_ONEDNN_BY_LINES, parallel,
+      error);
+  if (!self->forward)
+    return FALSE;
+  if ((self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_DATA) &&
+      !create_backward (self, &problem, bfloat16, error))
+    return FALSE;
+  if (self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) {
+    self->gradient = _simclr_onednn_pass_new (SIMCLR_ONEDNN_BACKWARD_WEIGHTS, &problem, bfloat16, 0,
+        SIMCLR_ONEDNN_BY_IMAGES, parallel, error);
+    return self->gradient != NULL;
+  }
+  return TRUE;
+}
+
+static gboolean
+is_reference (OnednnConvolution *self)
+{
+  SimclrOnednnPass *const passes[] = {self->forward, self->backward, self->gradient};
+
+  for (guint i = 0; i < G_N_ELEMENTS (passes); i++) {
+    if (passes[i] && _simclr_onednn_pass_is_reference (passes[i]))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void
+plan_workspace (OnednnConvolution *self)
+{
+  SimclrOnednnPass *const passes[] = {
+      self->forward, self->backward, self->backward_and_add, self->gradient};
+
+  for (guint i = 0; i < G_N_ELEMENTS (passes); i++) {
+    if (passes[i])
+      self->parent.workspace =
+          MAX (self->parent.workspace, _simclr_onednn_pass_get_workspace (passes[i]));
+  }
+}
+
+static const SimclrConvolutionClass onednn_class = {
+    .provider = SIMCLR_PROVIDER_ONEDNN,
+    .free = free_convolution,
+    .set_weights = set_weights,
+    .forward = forward,
+    .backward_data = backward_data,
+    .backward_weights = backward_weights,
+};
+
+SimclrConvolution *
+_simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
+    SimclrPrecision precision, SimclrParallel *parallel, GError **error)
+{
+  OnednnConvolution *self = g_new0 (OnednnConvolution, 1);
+
+  self->parent = (SimclrConvolution){.klass = &onednn_class,
+      .shape = *shape,
+      .use = use,
+      .precision = precision,
+      .parallel = parallel};
+  self->no_bias = g_new0 (gfloat, shape->out);
+  if (!create_passes (self, precision == SIMCLR_PRECISION_BFLOAT16, error)) {
+    free_convolution (&self->parent);
+    return NULL;
+  }
+  plan_workspace (self);
+  return &self->parent;
+}
+
+/* In float this library's Winograd convolutions are more than twice as fast as oneDNN's direct ones, and
+ * anything is faster than oneDNN's reference code. The choice is by shape, never by a measurement, so that
+ * results repeat bit for bit. */
+static SimclrConvolution *
+create (const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPrecision precision,
+    SimclrParallel *parallel, GError **error)
+{
+  SimclrConvolution *self;
+
+  if (precision == SIMCLR_PRECISION_FLOAT32 && _simclr_winograd_pays (shape))
+    return _simclr_convolution_winograd_new (shape, use, parallel, error);
+  self = _simclr_convolution_onednn_new (shape, use, precision, parallel, error);
+  if (self && precision == SIMCLR_PRECISION_FLOAT32 && is_reference ((OnednnConvolution *) self)) {
+    free_convolution (self);
+    return _simclr_convolution_unfold_new (shape, use, parallel, error);
+  }
+  return self;
+}
+
+const SimclrConvolutionClass _simclr_convolution_onednn = {
+    .provider = SIMCLR_PROVIDER_ONEDNN,
+    .create = create,
+};

@@ -1,0 +1,86 @@
+/* What this library uses of oneDNN, the same for its versions 2 and 3: convolutions by one thread over
+ * NHWC activations, and where their weights lie.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <dnnl.h>
+#include <glib.h>
+
+#if DNNL_VERSION_MAJOR >= 3
+typedef const_dnnl_memory_desc_t SimclrOnednnDesc;
+#else
+typedef const dnnl_memory_desc_t *SimclrOnednnDesc;
+#endif
+
+typedef enum
+{
+  SIMCLR_ONEDNN_FORWARD,
+  SIMCLR_ONEDNN_BACKWARD_DATA,
+  SIMCLR_ONEDNN_BACKWARD_WEIGHTS,
+} SimclrOnednnDirection;
+
+/* What a forward convolution does besides: y = relu? (conv (x) + bias + y). */
+typedef enum
+{
+  SIMCLR_ONEDNN_RELU = 1 << 0,
+  SIMCLR_ONEDNN_SUM = 1 << 1,
+  SIMCLR_ONEDNN_BIAS = 1 << 2, /* float, (out) */
+} SimclrOnednnExtra;
+
+/* A convolution of square kernels; compared by memcmp (). */
+typedef struct
+{
+  dnnl_dim_t images;
+  dnnl_dim_t in, height, width;
+  dnnl_dim_t out, out_height, out_width;
+  dnnl_dim_t kernel, stride;
+  dnnl_dim_t top, left, bottom, right; /* padding */
+} SimclrOnednnProblem;
+
+/* A primitive, described at first and compiled when it is prepared. */
+typedef struct
+{
+  dnnl_primitive_desc_t desc;
+  dnnl_primitive_t primitive; /* NULL until prepared */
+  gsize scratch;              /* bytes that a run needs */
+  gboolean reference;         /* oneDNN has no fast code for this here */
+} SimclrOnednnPrimitive;
+
+/* Where weight (out, tap, in) lies: at the sum of its three offsets, in elements. */
+typedef struct
+{
+  gsize bytes;
+  gsize *out; /* owns all three */
+  gsize *in;
+  gsize *tap;
+} SimclrOnednnLayout;
+
+/* NULL and error where there is none for this processor. */
+dnnl_engine_t _simclr_onednn_get_engine (GError **error);
+
+/* Whether the processor multiplies bfloat16. */
+gboolean _simclr_onednn_has_bfloat16 (void);
+
+/* Between enter and leave, what the calling thread asks of oneDNN is done by this thread alone. Primitives
+ * are made and run in between. */
+gint _simclr_onednn_enter (void);
+void _simclr_onednn_leave (gint entered);
+
+/* data: NULL where it is told later. */
+gboolean _simclr_onednn_memory_new (
+    dnnl_memory_t *memory, SimclrOnednnDesc desc, gpointer data, GError **error);
+gboolean _simclr_onednn_stream_new (dnnl_stream_t *stream, GError **error);
+
+gboolean _simclr_onednn_primitive_init (SimclrOnednnPrimitive *self,
+    SimclrOnednnDirection direction, const SimclrOnednnProblem *problem, gboolean bfloat16,
+    SimclrOnednnExtra extra, GError **error);
+gboolean _simclr_onednn_primitive_prepare (SimclrOnednnPrimitive *self, GError **error);
+void _simclr_onednn_primitive_clear (SimclrOnednnPrimitive *self);
+
+/* The memory that an argument (DNNL_ARG_SRC, ...) of a primitive must have; owned by the primitive. */
+SimclrOnednnDesc _simclr_onednn_primitive_get_desc (SimclrOnednnPrimitive *self, gint argument);
+
+/* Of DNNL_ARG_WEIGHTS or DNNL_ARG_DIFF_WEIGHTS. */
+void _simclr_onednn_layout_init (
+    SimclrOnednnLayout *self, SimclrOnednnDesc desc, const SimclrOnednnProblem *problem);
+void _simclr_onednn_layout_clear (SimclrOnednnLayout *self);
