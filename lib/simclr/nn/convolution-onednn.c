@@ -238,11 +238,11 @@ create (const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPre
   SimclrConvolution *self;
 
   if (precision == SIMCLR_PRECISION_FLOAT32 && _simclr_winograd_pays (shape))
-    return _simclr_convolution_winograd_new (shape, use, parallel, error);
+    return _simclr_convolution_winograd_new (shape, use, precision, parallel, error);
   self = _simclr_convolution_onednn_new (shape, use, precision, parallel, error);
   if (self && precision == SIMCLR_PRECISION_FLOAT32 && is_reference ((OnednnConvolution *) self)) {
     free_convolution (self);
-    return _simclr_convolution_unfold_new (shape, use, parallel, error);
+    return _simclr_convolution_unfold_new (shape, use, precision, parallel, error);
   }
   return self;
 }
