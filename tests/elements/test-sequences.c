@@ -7,9 +7,11 @@
 #include <gstsimclrreplay.h>
 #include <gstsimclrtrainer.h>
 
-/* The pattern "ball" writes beyond frames that are smaller than it. */
+/* The pattern "ball" writes beyond frames that are smaller than it; caps that change at once may come between
+ * the source's question and its answer. */
 #define SOURCE                                                                                     \
-  "videotestsrc pattern=snow ! capsfilter name=caps caps=video/x-raw,width=20,height=18 ! "        \
+  "videotestsrc pattern=snow ! capsfilter name=caps "                                              \
+  "caps-change-mode=delayed caps=video/x-raw,width=20,height=18 ! "                                \
   "videoconvert ! "
 #define TRAINING                                                                                   \
   "simclraugment size=16 ! simclrencoder " TINY " batch-size=4 threads=1 ! queue ! simclrtrainer"
