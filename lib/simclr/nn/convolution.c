@@ -51,15 +51,26 @@ check_bfloat16 (SimclrProvider provider, GError **error)
   return TRUE;
 }
 
+/* In float32 our own convolutions are the fastest, in bfloat16 oneDNN's are. */
+static SimclrProvider
+fastest_provider (SimclrPrecision precision)
+{
+#ifdef HAVE_ONEDNN
+  if (precision == SIMCLR_PRECISION_BFLOAT16 && _simclr_onednn_has_bfloat16 ())
+    return SIMCLR_PROVIDER_ONEDNN;
+#endif
+  return SIMCLR_PROVIDER_OPENBLAS;
+}
+
 gboolean
 _simclr_provider_choose (SimclrProvider *provider, SimclrPrecision *precision, GError **error)
 {
-  if (*provider == SIMCLR_PROVIDER_AUTO)
-    *provider = providers[0]->provider;
-  if (!require_provider (*provider, error))
-    return FALSE;
   if (*precision == SIMCLR_PRECISION_AUTO)
     *precision = SIMCLR_PRECISION_FLOAT32;
+  if (*provider == SIMCLR_PROVIDER_AUTO)
+    *provider = fastest_provider (*precision);
+  if (!require_provider (*provider, error))
+    return FALSE;
   return *precision != SIMCLR_PRECISION_BFLOAT16 || check_bfloat16 (*provider, error);
 }
 
