@@ -106,16 +106,17 @@ push_frames (GstSimclrEncoder *self, GQueue *frames, GBytes *embeddings,
   return flow;
 }
 
-static GstFlowReturn
-push_tensors (GstSimclrEncoder *self, GstBuffer *tensors, guint rows)
+/* When embeddings have really gone somewhere, not when a pipeline is built up or torn down. */
+static void
+tell_untrained (GstSimclrEncoder *self, GstFlowReturn flow)
 {
-  if (!_gst_simclr_encoder_push_tensor_caps (self, rows)) {
-    gst_buffer_unref (tensors);
-    if (GST_PAD_IS_FLUSHING (self->srcpad))
-      return GST_FLOW_FLUSHING;
-    return GST_FLOW_NOT_NEGOTIATED;
-  }
-  return gst_pad_push (self->srcpad, tensors);
+  if (!self->untrained || flow != GST_FLOW_OK)
+    return;
+  self->untrained = FALSE;
+  GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
+      ("This encoder is untrained: its weights are random (seed %" G_GUINT64_FORMAT ").",
+          self->active.seed),
+      ("Set location to a file that simclrtrainer has written, or model."));
 }
 
 /* The batch is emptied before it is pushed: while downstream holds this thread, a flush may come. */
@@ -131,6 +132,7 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
   GstSimclrEmbeddingOrigin origin;
   GstBuffer *tensors = NULL;
   GQueue frames = self->held;
+  GstFlowReturn flow;
 
   if (rows == 0)
     return GST_FLOW_OK;
@@ -160,9 +162,14 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
   }
   g_queue_init (&self->held);
   _gst_simclr_encoder_drop_batch (self);
-  if (tensors != NULL)
-    return push_tensors (self, tensors, rows);
-  return push_frames (self, &frames, embeddings, &origin);
+  if (tensors != NULL) {
+    _gst_simclr_encoder_push_tensor_caps (self, rows);
+    flow = gst_pad_push (self->srcpad, tensors);
+  } else {
+    flow = push_frames (self, &frames, embeddings, &origin);
+  }
+  tell_untrained (self, flow);
+  return flow;
 }
 
 /* A shared model that has nothing to embed with yet holds nobody up: frames pass without embedding. */

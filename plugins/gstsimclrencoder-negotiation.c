@@ -45,7 +45,9 @@ is_pair (const GstVideoInfo *info)
          GST_VIDEO_INFO_MULTIVIEW_MODE (info) == GST_VIDEO_MULTIVIEW_MODE_TOP_BOTTOM;
 }
 
-gboolean
+/* Whether they were taken shows when the next buffer is pushed: caps are sticky, and a refusal during a
+ * flush is none. */
+void
 _gst_simclr_encoder_push_tensor_caps (GstSimclrEncoder *self, guint rows)
 {
   g_autoptr (GstCaps) caps = NULL;
@@ -53,15 +55,13 @@ _gst_simclr_encoder_push_tensor_caps (GstSimclrEncoder *self, guint rows)
   g_autoptr (GstCaps) spelled = NULL;
 
   if (self->rows == rows)
-    return TRUE;
+    return;
   caps = gst_simclr_tensor_caps_new (self->size, rows, self->info.fps_n, MAX (self->info.fps_d, 1));
   allowed = gst_pad_peer_query_caps (self->srcpad, NULL);
   spelled = gst_simclr_tensor_caps_adapt (caps, allowed);
   GST_DEBUG_OBJECT (self, "tensors %" GST_PTR_FORMAT, spelled != NULL ? spelled : caps);
-  if (!gst_pad_set_caps (self->srcpad, spelled != NULL ? spelled : caps))
-    return FALSE;
+  gst_pad_set_caps (self->srcpad, spelled != NULL ? spelled : caps);
   self->rows = rows;
-  return TRUE;
 }
 
 /* Batching delays the first frame of a batch until the last one, or the timeout, is there. */
@@ -108,10 +108,8 @@ _gst_simclr_encoder_negotiate (GstSimclrEncoder *self)
     self->failed = TRUE;
     goto refused;
   }
-  if (mode != self->mode) {
+  if (mode != self->mode)
     _gst_simclr_encoder_drop_batch (self);
-    self->rows = 0;
-  }
   if (!_gst_simclr_encoder_prepare (self, training)) {
     self->failed = TRUE;
     goto refused;
@@ -119,13 +117,12 @@ _gst_simclr_encoder_negotiate (GstSimclrEncoder *self)
 
   self->mode = mode;
   update_latency (self);
-  if (mode == GST_SIMCLR_ENCODER_MODE_VIDEO)
-    return gst_pad_set_caps (self->srcpad, self->caps);
-  if (self->encoder == NULL)
-    return TRUE;
   self->rows = 0;
-  return _gst_simclr_encoder_push_tensor_caps (
-      self, training ? 2 * self->capacity : self->capacity);
+  if (mode == GST_SIMCLR_ENCODER_MODE_VIDEO)
+    gst_pad_set_caps (self->srcpad, self->caps);
+  else if (self->encoder != NULL)
+    _gst_simclr_encoder_push_tensor_caps (self, training ? 2 * self->capacity : self->capacity);
+  return TRUE;
 
 refused:
   self->mode = GST_SIMCLR_ENCODER_MODE_NONE;

@@ -73,6 +73,7 @@ struct _GstSimclrEncoder
   SimclrEncoder *encoder; /* NULL while a shared model has nothing to embed with yet */
   gboolean training;      /* the encoder was made for training */
   SimclrWeights *weights; /* what embeds; NULL when training */
+  gboolean untrained;     /* and nobody has been told yet */
   guint64 model_version;
   guint input_size; /* pixels of a side */
   SimclrNormalization normalization;
@@ -122,7 +123,7 @@ gboolean _gst_simclr_encoder_refresh (GstSimclrEncoder *self);
 /* Negotiation (gstsimclrencoder-negotiation.c). */
 gboolean _gst_simclr_encoder_set_caps (GstSimclrEncoder *self, GstCaps *caps);
 gboolean _gst_simclr_encoder_negotiate (GstSimclrEncoder *self);
-gboolean _gst_simclr_encoder_push_tensor_caps (GstSimclrEncoder *self, guint rows);
+void _gst_simclr_encoder_push_tensor_caps (GstSimclrEncoder *self, guint rows);
 gboolean _gst_simclr_encoder_sink_query (GstPad *pad, GstObject *parent, GstQuery *query);
 gboolean _gst_simclr_encoder_src_query (GstPad *pad, GstObject *parent, GstQuery *query);
 

@@ -32,8 +32,7 @@ forward (GstSimclrEncoder *self)
   g_clear_object (&pass);
   _gst_simclr_encoder_stamp (self, tensors);
   _gst_simclr_encoder_drop_batch (self);
-  if (!_gst_simclr_encoder_push_tensor_caps (self, views))
-    return GST_PAD_IS_FLUSHING (self->srcpad) ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
+  _gst_simclr_encoder_push_tensor_caps (self, views);
   GST_LOG_OBJECT (self, "pushing %u views", views);
   return gst_pad_push (self->srcpad, g_steal_pointer (&tensors));
 }

@@ -59,6 +59,7 @@ _gst_simclr_encoder_close (GstSimclrEncoder *self)
     gst_simclr_model_table_release (self->active.model);
   }
   self->model_version = 0;
+  self->untrained = FALSE;
 }
 
 /* What the user typed must not be silently overruled by what a file or a model holds. */
@@ -223,11 +224,7 @@ choose_embedding_weights (GstSimclrEncoder *self)
 
   if (self->model != NULL)
     GST_INFO_OBJECT (self, "nothing published as model=\"%s\" yet", self->active.model);
-  else
-    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
-        ("This encoder is untrained: its weights are random (seed %" G_GUINT64_FORMAT ").",
-            self->active.seed),
-        ("Set location to a file that simclrtrainer has written, or model."));
+  self->untrained = self->model == NULL;
   return adapt (self, new_random (self, choose_input_size (self)), 0);
 }
 
@@ -266,6 +263,7 @@ make_encoder (GstSimclrEncoder *self, SimclrWeights *weights, gboolean training)
     return FALSE;
   }
   self->training = training;
+  self->untrained = self->untrained && !training;
   self->input_size = simclr_weights_get_input_size (weights);
   self->normalization = simclr_weights_get_normalization (weights);
   if (!training)

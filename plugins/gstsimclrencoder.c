@@ -278,9 +278,8 @@ drain (GstSimclrEncoder *self, gboolean end)
 }
 
 static gboolean
-sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
+handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
 {
-  GstSimclrEncoder *self = GST_SIMCLR_ENCODER (parent);
   gboolean done;
   GstCaps *caps;
 
@@ -314,7 +313,21 @@ sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
     if (GST_EVENT_IS_SERIALIZED (event))
       drain (self, FALSE);
   }
-  return gst_pad_event_default (pad, parent, event);
+  return gst_pad_event_default (self->sinkpad, GST_OBJECT (self), event);
+}
+
+/* An event that a flush or a state change kept from going on is no error of the stream. */
+static GstFlowReturn
+sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  GstSimclrEncoder *self = GST_SIMCLR_ENCODER (parent);
+  gboolean is_caps = GST_EVENT_TYPE (event) == GST_EVENT_CAPS;
+
+  if (handle_sink_event (self, event))
+    return GST_FLOW_OK;
+  if (GST_PAD_IS_FLUSHING (self->srcpad))
+    return GST_FLOW_FLUSHING;
+  return is_caps ? GST_FLOW_NOT_NEGOTIATED : GST_FLOW_ERROR;
 }
 
 /* An empty name is none. */
@@ -521,7 +534,7 @@ gst_simclr_encoder_init (GstSimclrEncoder *self)
 
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");
   gst_pad_set_chain_function (self->sinkpad, chain);
-  gst_pad_set_event_function (self->sinkpad, sink_event);
+  gst_pad_set_event_full_function (self->sinkpad, sink_event);
   gst_pad_set_query_function (self->sinkpad, _gst_simclr_encoder_sink_query);
   gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
 
