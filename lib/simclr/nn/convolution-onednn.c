@@ -175,12 +175,12 @@ create_passes (OnednnConvolution *self, gboolean bfloat16, GError **error)
 }
 
 static gboolean
-is_reference (OnednnConvolution *self)
+is_slow (OnednnConvolution *self)
 {
   SimclrOnednnPass *const passes[] = {self->forward, self->backward, self->gradient};
 
   for (guint i = 0; i < G_N_ELEMENTS (passes); i++) {
-    if (passes[i] && _simclr_onednn_pass_is_reference (passes[i]))
+    if (passes[i] && _simclr_onednn_pass_is_slow (passes[i]))
       return TRUE;
   }
   return FALSE;
@@ -228,19 +228,40 @@ _simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvo
   return &self->parent;
 }
 
-/* In float this library's Winograd convolutions are more than twice as fast as oneDNN's direct ones, and
- * anything is faster than oneDNN's reference code. The choice is by shape, never by a measurement, so that
- * results repeat bit for bit. */
+/* Multiplications, those of this library's Winograd code in float against direct ones in oneDNN's code. The
+ * constants were measured on a processor with AVX512-BF16: direct products are slightly faster, in bfloat16
+ * twice; transforming or loading a weight costs as much as so many multiplications, most where the weights
+ * do not fit into the caches. The choice is by shape and never by the clock, so that results repeat. */
+static gboolean
+winograd_wins (
+    const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPrecision precision)
+{
+  const gboolean large = shape->in * shape->out * 36 * sizeof (gfloat) > 16 * 1024 * 1024;
+  const gdouble weight_cost =
+      use == SIMCLR_CONVOLUTION_FORWARD ? (large ? 100 : 10) : (large ? 240 : 150);
+  const gdouble images = (gdouble) shape->images, weights = (gdouble) (shape->in * shape->out);
+  const gdouble direct_speed = precision == SIMCLR_PRECISION_BFLOAT16 ? 2.1 : 1.05;
+  gdouble tiles, direct, winograd;
+
+  if (!_simclr_winograd_pays (shape))
+    return FALSE;
+  tiles = ceil ((gdouble) shape->height / 4) * ceil ((gdouble) shape->width / 4);
+  direct = images * (gdouble) (shape->height * shape->width * 9) * weights;
+  winograd = 36 * (images * tiles * (weights + 20.0 * (gdouble) (shape->in + shape->out)) +
+                      weight_cost * weights);
+  return winograd * direct_speed < direct;
+}
+
 static SimclrConvolution *
 create (const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPrecision precision,
     SimclrParallel *parallel, GError **error)
 {
   SimclrConvolution *self;
 
-  if (precision == SIMCLR_PRECISION_FLOAT32 && _simclr_winograd_pays (shape))
+  if (winograd_wins (shape, use, precision))
     return _simclr_convolution_winograd_new (shape, use, precision, parallel, error);
   self = _simclr_convolution_onednn_new (shape, use, precision, parallel, error);
-  if (self && precision == SIMCLR_PRECISION_FLOAT32 && is_reference ((OnednnConvolution *) self)) {
+  if (self && is_slow ((OnednnConvolution *) self)) {
     free_convolution (self);
     return _simclr_convolution_unfold_new (shape, use, precision, parallel, error);
   }

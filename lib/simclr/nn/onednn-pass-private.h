@@ -31,8 +31,8 @@ SimclrOnednnPass *_simclr_onednn_pass_new (SimclrOnednnDirection direction,
 void _simclr_onednn_pass_free (SimclrOnednnPass *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrOnednnPass, _simclr_onednn_pass_free)
 
-/* Whether oneDNN has nothing better than its reference code. */
-gboolean _simclr_onednn_pass_is_reference (SimclrOnednnPass *self);
+/* Whether oneDNN has no code made for this. */
+gboolean _simclr_onednn_pass_is_slow (SimclrOnednnPass *self);
 gsize _simclr_onednn_pass_get_workspace (SimclrOnednnPass *self);
 
 /* weights are (out, kernel, kernel, in) of the convolution. transposed: the pass is the forward convolution

@@ -387,10 +387,10 @@ _simclr_onednn_pass_free (SimclrOnednnPass *self)
 }
 
 gboolean
-_simclr_onednn_pass_is_reference (SimclrOnednnPass *self)
+_simclr_onednn_pass_is_slow (SimclrOnednnPass *self)
 {
   for (guint i = 0; i < self->kinds->len; i++) {
-    if (((Kind *) g_ptr_array_index (self->kinds, i))->primitives[0].reference)
+    if (((Kind *) g_ptr_array_index (self->kinds, i))->primitives[0].slow)
       return TRUE;
   }
   return FALSE;

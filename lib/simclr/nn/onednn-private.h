@@ -43,7 +43,7 @@ typedef struct
   dnnl_primitive_desc_t desc;
   dnnl_primitive_t primitive; /* NULL until prepared */
   gsize scratch;              /* bytes that a run needs */
-  gboolean reference;         /* oneDNN has no fast code for this here */
+  gboolean slow;              /* oneDNN has only general code for this here */
 } SimclrOnednnPrimitive;
 
 /* Where weight (out, tap, in) lies: at the sum of its three offsets, in elements. */

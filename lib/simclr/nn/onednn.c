@@ -423,7 +423,7 @@ pick (SimclrOnednnPrimitive *self, SimclrOnednnDirection direction, const Descri
     if (rating == RATING_REFERENCE)
       break;
   }
-  self->reference = best == RATING_REFERENCE;
+  self->slow = best <= RATING_SLOW;
   return self->desc != NULL;
 }
 
