@@ -1,0 +1,224 @@
+#!/usr/bin/python3
+# SimCLR on CIFAR-10 in plain PyTorch and torchvision: what our pipelines' learning is compared with.
+#   simclr_pytorch.py --epochs 1 --seed 1                    trains, logs JSON lines, evaluates at the end
+#   simclr_pytorch.py --pairs pairs.rgb --checkpoint a.st    the same, on pairs and from weights of ours
+#   simclr_pytorch.py --evaluate a.st                        only evaluates an encoder of ours
+# SPDX-License-Identifier: LGPL-2.1-or-later
+import argparse
+import json
+import math
+import os
+import sys
+import time
+
+try:
+    import numpy
+    import torch
+    from PIL import Image
+    from torchvision import transforms
+except ImportError as error:
+    print(f"1..0 # SKIP {error}: install python3-torch and python3-torchvision")
+    sys.exit(77)
+
+import cifar10
+import tensorfile
+from simclr_torch import (ARCHITECTURES, Encoder, ProjectionHead, initialise_officially, load_encoder,
+                          make_optimizer, nt_xent)  # fmt: skip
+
+
+def make_augmentation(strength):
+    """The official recipe for CIFAR-10: no blur."""
+    jitter = transforms.ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, 0.2 * strength)
+    return transforms.Compose([
+        transforms.RandomResizedCrop(32, (0.08, 1), interpolation=transforms.InterpolationMode.BICUBIC),
+        transforms.RandomHorizontalFlip(),
+        transforms.RandomApply([jitter], 0.8),
+        transforms.RandomGrayscale(0.2),
+    ])  # fmt: skip
+
+
+def augmented_batches(pictures, pairs, strength, seed):
+    """Endless batches of bytes (2 * pairs, 32, 32, 3), rows a0 b0 a1 b1 ...; each epoch a permutation
+    whose rest, less than a batch, is left out."""
+    augment = make_augmentation(strength)
+    order = numpy.random.default_rng(seed)
+    torch.manual_seed(seed)  # torchvision's transforms draw from it
+    while True:
+        for chosen in order.permutation(len(pictures))[: len(pictures) // pairs * pairs].reshape(-1, pairs):
+            views = [augment(Image.fromarray(pictures[i])) for i in chosen for _ in range(2)]
+            yield numpy.stack([numpy.asarray(view) for view in views])
+
+
+def dumped_batches(path, pairs):
+    """What `... ! simclraugment size=32 ! filesink` wrote."""
+    views = numpy.fromfile(path, numpy.uint8).reshape(-1, 32, 32, 3)
+    yield from views[: len(views) // (2 * pairs) * 2 * pairs].reshape(-1, 2 * pairs, 32, 32, 3)
+
+
+def to_tensor(views):
+    return torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255
+
+
+def make_model(arguments):
+    torch.manual_seed(arguments.seed)
+    encoder = Encoder(arguments.architecture, arguments.width, "cifar")
+    size = encoder.embedding_size
+    head = ProjectionHead(arguments.projection_layers, size, size, arguments.projection_size)
+    if arguments.initialisation == "official":
+        initialise_officially(encoder, head)
+    if arguments.checkpoint:
+        tensors, _ = tensorfile.read(arguments.checkpoint)
+        load_encoder(encoder, tensors)
+        head = ProjectionHead.from_checkpoint(tensors)
+        for module in (*encoder.modules(), *head.modules()):
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.reset_running_stats()
+    return encoder, head
+
+
+def rate_at(step, steps, arguments):
+    """Linear warm-up, then constant or half a cosine."""
+    rate = arguments.learning_rate
+    if arguments.scaling == "sqrt":
+        rate *= arguments.pairs**0.5
+    elif arguments.scaling == "linear":
+        rate *= arguments.pairs / 256
+    if step < arguments.warmup_steps:
+        return rate * step / arguments.warmup_steps
+    if arguments.schedule == "cosine":
+        done = (step - arguments.warmup_steps) / max(1, steps - arguments.warmup_steps)
+        rate *= 0.5 * (1 + math.cos(math.pi * done))
+    return rate
+
+
+def log(**fields):
+    print(json.dumps(fields), flush=True)
+
+
+def train(encoder, head, batches, steps, arguments):
+    optimizer = make_optimizer(
+        arguments.optimizer, (encoder, head), 0, arguments.momentum, arguments.weight_decay
+    )
+    encoder.train()
+    head.train()
+    losses, start = [], time.time()
+    for step, views in zip(range(steps), batches):
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, steps, arguments)
+        optimizer.zero_grad()
+        loss = nt_xent(head(encoder(to_tensor(views))), arguments.temperature)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        log(step=step + 1, loss=round(losses[-1], 5), rate=group["lr"])
+    if losses:
+        log(steps=len(losses), first_loss=losses[0], last_losses=sum(losses[-10:]) / len(losses[-10:]),
+            seconds=round(time.time() - start, 1))  # fmt: skip
+
+
+@torch.no_grad()
+def embed(encoder, pictures):
+    encoder.eval()
+    return torch.cat([encoder(to_tensor(p)) for p in numpy.array_split(pictures, len(pictures) // 250)])
+
+
+def knn_accuracy(train, train_labels, test, test_labels, neighbours=200, temperature=0.1):
+    """Wu et al. 2018: votes of the most similar, each exp (similarity / temperature)."""
+    train, test = (torch.nn.functional.normalize(h, dim=1) for h in (train, test))
+    similarity, nearest = (test @ train.T).topk(neighbours)
+    votes = torch.zeros(len(test), 10)
+    votes.scatter_add_(1, train_labels[nearest], (similarity / temperature).exp())
+    return (votes.argmax(1) == test_labels).float().mean().item()
+
+
+def linear_accuracy(train, train_labels, test, test_labels, decay=1e-3):
+    """Logistic regression on standardised features, by L-BFGS."""
+    mean, deviation = train.mean(0), train.std(0) + 1e-6
+    train, test = ((h - mean) / deviation for h in (train, test))
+    layer = torch.nn.Linear(train.shape[1], 10)
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+    def objective():
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(layer(train), train_labels)
+        loss = loss + decay / 2 * layer.weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(objective)
+    return (layer(test).argmax(1) == test_labels).float().mean().item()
+
+
+def evaluate(encoder, train_pictures, train_labels, arguments):
+    test_pictures, test_labels = cifar10.read("test_batch", arguments.test_pictures)
+    chosen = slice(0, arguments.train_pictures)
+    features = (
+        embed(encoder, train_pictures[chosen]), torch.from_numpy(train_labels[chosen]),
+        embed(encoder, test_pictures), torch.from_numpy(test_labels),
+    )  # fmt: skip
+    log(knn=round(100 * knn_accuracy(*features), 2), linear=round(100 * linear_accuracy(*features), 2),
+        train_pictures=len(features[1]), test_pictures=len(features[3]))  # fmt: skip
+
+
+def parse():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("--architecture", choices=ARCHITECTURES, default="resnet18")
+    add("--width", type=float, default=0.25)
+    add("--initialisation", choices=("official", "torch"), default="official")
+    add("--projection-layers", type=int, default=2)
+    add("--projection-size", type=int, default=128)
+    add("--batches", type=int, default=1, help="of the five training files")
+    add("--pairs", dest="dump", metavar="FILE", help="pairs that simclraugment made, instead of torchvision's")
+    add("--batch-size", dest="pairs", type=int, default=128, help="pairs")
+    add("--strength", type=float, default=0.5, help="of the colours' jitter")
+    add("--temperature", type=float, default=0.5)
+    add("--optimizer", choices=("sgd", "lars", "adamw"), default="sgd")
+    add("--learning-rate", type=float, default=0.06)
+    add("--scaling", choices=("none", "linear", "sqrt"), default="none")
+    add("--momentum", type=float, default=0.9)
+    add("--weight-decay", type=float, default=5e-4)
+    add("--schedule", choices=("constant", "cosine"), default="constant")
+    add("--warmup-steps", type=int, default=0)
+    add("--epochs", type=int, default=1)
+    add("--steps", type=int, help="instead of epochs; 0 evaluates what is untrained")
+    add("--seed", type=int, default=1)
+    add("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    add("--checkpoint", help="a file of ours to begin from")
+    add("--evaluate", metavar="CHECKPOINT", help="evaluate an encoder of ours and train nothing")
+    add("--train-pictures", type=int, default=10000, help="that the evaluation learns from")
+    add("--test-pictures", type=int, default=10000)
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse()
+    torch.set_num_threads(arguments.threads)
+    if not os.path.exists(cifar10.path("data_batch_1")):
+        print(f"1..0 # SKIP there is no {cifar10.path('data_batch_1')}")
+        sys.exit(77)
+    files = [cifar10.read(f"data_batch_{i + 1}") for i in range(arguments.batches)]
+    pictures, labels = (numpy.concatenate(parts) for parts in zip(*files))
+    if arguments.evaluate:
+        tensors, metadata = tensorfile.read(arguments.evaluate)
+        encoder = Encoder(metadata["architecture"], float(metadata["width"]), metadata["stem"])
+        load_encoder(encoder, tensors)
+    else:
+        encoder, head = make_model(arguments)
+        if arguments.dump:
+            batches = dumped_batches(arguments.dump, arguments.pairs)
+        else:
+            batches = augmented_batches(pictures, arguments.pairs, arguments.strength, arguments.seed)
+        steps = arguments.steps
+        if steps is None:
+            steps = arguments.epochs * (len(pictures) // arguments.pairs)
+        train(encoder, head, batches, steps, arguments)
+    evaluate(encoder, pictures, labels, arguments)
+
+
+if __name__ == "__main__":
+    main()
