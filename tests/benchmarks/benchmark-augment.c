@@ -83,9 +83,9 @@ run_case (const Case *c, gdouble seconds)
   }
   qsort (rates, ROUNDS, sizeof (gdouble), compare_doubles);
   g_print ("{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"views/s\", \"threads\": 1, "
-           "\"lowest\": %.1f, \"highest\": %.1f, \"per_processor_second\": %.1f}\n",
+           "\"lowest\": %.1f, \"highest\": %.1f, \"processor_seconds\": %.4g}\n",
       c->name, rates[ROUNDS / 2], rates[0], rates[ROUNDS - 1],
-      (gdouble) (2 * pair) / (thread_seconds () - started));
+      (thread_seconds () - started) / (gdouble) (2 * pair));
 }
 
 int

@@ -49,7 +49,9 @@ main (int argc, char **argv)
     gdouble scale = 1000.0 / batches[i];
     g_autofree gchar *name =
         g_strdup_printf ("embed-%s-%gx-%d-batch%u", o.architecture, o.width, o.size, batches[i]);
-    g_autofree gchar *more = g_strdup_printf (", \"peak_mebibytes\": %.0f", peak_mebibytes ());
+    g_autofree gchar *more =
+        g_strdup_printf (", \"processor_seconds\": %.4g, \"peak_mebibytes\": %.0f",
+            timing.processor / batches[i], peak_mebibytes ());
 
     print_figure (name, timing.median * scale, timing.lowest * scale, timing.highest * scale,
         "ms/picture", o.threads > 0 ? (guint) o.threads : g_get_num_processors (),

@@ -38,6 +38,9 @@ main (int argc, char **argv)
   Timing timing;
   Step step;
 
+  if (o.pairs <= 0)
+    o.pairs = 64;
+
   if (weights != NULL)
     encoder = simclr_encoder_new (weights, from_nick (SIMCLR_TYPE_PROVIDER, o.provider),
         from_nick (SIMCLR_TYPE_PRECISION, o.precision), (guint) o.threads, &error);
@@ -52,7 +55,8 @@ main (int argc, char **argv)
   timing = time_calls (take_step, &step, o.seconds);
 
   name = g_strdup_printf ("step-%s-%gx-%d-%dpairs", o.architecture, o.width, o.size, o.pairs);
-  more = g_strdup_printf (", \"peak_mebibytes\": %.0f", peak_mebibytes ());
+  more = g_strdup_printf (", \"processor_seconds\": %.4g, \"peak_mebibytes\": %.0f",
+      timing.processor / o.pairs, peak_mebibytes ());
   print_figure (name, o.pairs / timing.median, o.pairs / timing.highest, o.pairs / timing.lowest,
       "pairs/s", o.threads > 0 ? (guint) o.threads : g_get_num_processors (),
       to_nick (SIMCLR_TYPE_PROVIDER, (gint) simclr_encoder_get_provider (encoder)),

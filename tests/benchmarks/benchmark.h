@@ -6,13 +6,14 @@
 
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 typedef struct
 {
   gchar *architecture;
   gdouble width;
   gint size;  /* of a view or picture; 0: the benchmark's own cases */
-  gint pairs; /* in a training batch */
+  gint pairs; /* in a training batch; 0: the benchmark's own cases */
   gint threads;
   gchar *provider;
   gchar *precision;
@@ -44,7 +45,7 @@ to_nick (GType type, gint value)
 static inline Options
 parse_options (int argc, char **argv, const gchar *summary)
 {
-  static Options o = {NULL, 1, 32, 64, 0, NULL, NULL, 2};
+  static Options o = {NULL, 1, 32, 0, 0, NULL, NULL, 2};
   const GOptionEntry entries[] = {
       {"architecture", 0, 0, G_OPTION_ARG_STRING, &o.architecture,
           "resnet18 (default) to resnet152", "NAME"},
@@ -86,16 +87,29 @@ compare_doubles (gconstpointer a, gconstpointer b)
 typedef struct
 {
   gdouble median, lowest, highest; /* seconds of one call */
+  gdouble processor;               /* seconds that all threads ran for one call, on average */
 } Timing;
+
+/* Seconds that all threads of this process ran: on a busy machine, steadier than the clock. */
+static inline gdouble
+processor_seconds (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (gdouble) now.tv_sec + 1e-9 * (gdouble) now.tv_nsec;
+}
 
 /* Calls once to warm up, then for about the given seconds, at least three times. */
 static inline Timing
 time_calls (void (*call) (gpointer data), gpointer data, gdouble seconds)
 {
   g_autoptr (GArray) times = g_array_new (FALSE, FALSE, sizeof (gdouble));
+  gdouble processor;
   gint64 begin;
 
   call (data);
+  processor = processor_seconds ();
   begin = g_get_monotonic_time ();
   while (times->len < 3 || g_get_monotonic_time () - begin < seconds * G_USEC_PER_SEC) {
     gint64 start = g_get_monotonic_time ();
@@ -105,9 +119,10 @@ time_calls (void (*call) (gpointer data), gpointer data, gdouble seconds)
     time = (gdouble) MAX (1, g_get_monotonic_time () - start) / G_USEC_PER_SEC;
     g_array_append_val (times, time);
   }
+  processor = (processor_seconds () - processor) / times->len;
   g_array_sort (times, compare_doubles);
   return (Timing){g_array_index (times, gdouble, times->len / 2), g_array_index (times, gdouble, 0),
-      g_array_index (times, gdouble, times->len - 1)};
+      g_array_index (times, gdouble, times->len - 1), processor};
 }
 
 /* Highest resident memory of this process so far. */

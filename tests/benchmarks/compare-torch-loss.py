@@ -27,7 +27,7 @@ def measure(pairs, seconds):
         z.grad = None
         nt_xent(z, 0.5).backward()
         if begin is None:  # the first one warms up
-            begin = time.perf_counter()
+            begin, processor = time.perf_counter(), time.process_time()
             continue
         times.append(time.perf_counter() - start)
     return {
@@ -39,15 +39,17 @@ def measure(pairs, seconds):
         "threads": torch.get_num_threads(),
         "provider": f"torch {torch.__version__}",
         "precision": "float32",
+        "processor_seconds": (time.process_time() - processor) / len(times),
     }
 
 
 parser = argparse.ArgumentParser(description="NT-Xent, forward and backward, in PyTorch.")
 parser.add_argument("--threads", type=int, default=0, help="0: one for each processor")
 parser.add_argument("--seconds", type=float, default=2, help="altogether")
+parser.add_argument("--pairs", type=int, help="only this many")
 arguments = parser.parse_args()
-if arguments.threads:
-    torch.set_num_threads(arguments.threads)
+torch.set_num_threads(arguments.threads or len(os.sched_getaffinity(0)))
 torch.manual_seed(1)
-for count in (64, 256, 512, 2048):
-    print(json.dumps(measure(count, arguments.seconds / 5)), flush=True)
+counts = [arguments.pairs] if arguments.pairs else [64, 256, 512, 2048]
+for count in counts:
+    print(json.dumps(measure(count, arguments.seconds / len(counts))), flush=True)

@@ -49,11 +49,12 @@ def make_step(arguments, mode):
 def measure(arguments, mode):
     step = make_step(arguments, mode)
     step()
-    times, begin = [], time.perf_counter()
-    while len(times) < 3 or time.perf_counter() - begin < arguments.seconds:
+    times, begin, processor = [], time.perf_counter(), time.process_time()
+    while len(times) < 2 or time.perf_counter() - begin < arguments.seconds:
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
+    processor = (time.process_time() - processor) / len(times)
     return {
         "name": "step-{0.architecture}-{0.width:g}x-{0.size}-{0.pairs}pairs".format(arguments),
         "value": round(arguments.pairs / statistics.median(times), 3),
@@ -63,6 +64,7 @@ def measure(arguments, mode):
         "threads": torch.get_num_threads(),
         "provider": f"pytorch {torch.__version__}",
         "precision": mode,
+        "processor_seconds": processor / arguments.pairs,
         "peak_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
