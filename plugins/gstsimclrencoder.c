@@ -469,8 +469,9 @@ install_properties (GObjectClass *klass)
           gst_simclr_described_enum (SIMCLR_TYPE_OUTPUT), SIMCLR_OUTPUT_REPRESENTATION, flags));
   g_object_class_install_property (klass, PROP_PRECISION,
       g_param_spec_enum ("precision", "Precision",
-          "Number format of activations and products; auto takes bfloat16 where processor and "
-          "provider have it.",
+          "Number format of activations; auto is float32. bfloat16 takes half the memory and is "
+          "faster "
+          "where the processor multiplies it and oneDNN was built in.",
           gst_simclr_described_enum (SIMCLR_TYPE_PRECISION), SIMCLR_PRECISION_AUTO, flags));
   g_object_class_install_property (klass, PROP_PROVIDER,
       g_param_spec_enum ("provider", "Provider",

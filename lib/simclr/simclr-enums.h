@@ -71,9 +71,9 @@ typedef enum
 
 /**
  * SimclrPrecision:
- * @SIMCLR_PRECISION_AUTO: bfloat16 where processor and provider have it, else float32
+ * @SIMCLR_PRECISION_AUTO: float32, which agrees with other implementations
  * @SIMCLR_PRECISION_FLOAT32: 32-bit floating point throughout
- * @SIMCLR_PRECISION_BFLOAT16: activations and products in bfloat16, float32 master weights
+ * @SIMCLR_PRECISION_BFLOAT16: activations in bfloat16, master weights and sums in float32
  *
  * Number format of activations and products.
  */
@@ -87,7 +87,8 @@ typedef enum
 /**
  * SimclrProvider:
  * @SIMCLR_PROVIDER_AUTO: the fastest that was built in and works here
- * @SIMCLR_PROVIDER_OPENBLAS: convolutions as OpenBLAS matrix products
+ * @SIMCLR_PROVIDER_OPENBLAS: this library's own convolutions (Winograd, packed products), beside
+ *   OpenBLAS for all other matrix products
  * @SIMCLR_PROVIDER_ONEDNN: convolutions of oneDNN
  *
  * Who computes the convolutions.

@@ -10,9 +10,8 @@ import subprocess
 import sys
 import tempfile
 
-import numpy
-
 try:
+    import numpy
     import torch
 except ImportError as error:
     print(f"1..0 # SKIP {error}: install python3-torch and python3-torchvision")
