@@ -506,12 +506,8 @@ run_once (const Call *call, Job *job, dnnl_stream_t stream, guint8 *x, guint8 *y
   dnnl_memory_set_data_handle (job->y_memory, y);
   if (job->bias_memory)
     dnnl_memory_set_data_handle (job->bias_memory, (gpointer) call->run->bias);
-  if (job->gradient_memory) {
-    /* On narrow pictures oneDNN 2.6's bfloat16 code reads scratch memory that it has not written. */
-    if (self->bfloat16 && self->problem.width < 8)
-      memset (scratch, 0, self->scratch);
+  if (job->gradient_memory)
     dnnl_memory_set_data_handle (job->gradient_memory, behind);
-  }
   if (job->scratch_memory[v])
     dnnl_memory_set_data_handle (job->scratch_memory[v], scratch);
   status = dnnl_primitive_execute (
