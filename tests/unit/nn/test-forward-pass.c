@@ -205,6 +205,40 @@ test_commit_takes_up_the_statistics (void)
   g_assert_cmpfloat (normalised_error_float (after, before, n), >, 1e-3);
 }
 
+/* A whole pass and an embedding at one size: everything that comes out is a number. */
+static void
+check_size (SimclrArchitecture architecture, SimclrStem stem, gdouble width, guint size)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimclrWeights) weights =
+      simclr_weights_new_random (architecture, width, stem, size, 1, &error);
+  g_autoptr (SimclrEncoder) encoder = new_encoder_of (weights, 2);
+  g_autoptr (Tensor) views = tensor_new_random ((gsize) 4 * size * size * 3, size);
+  g_autoptr (SimclrForwardPass) pass = simclr_encoder_forward (encoder, views, 4, &error);
+  const SimclrParameterSet *set = _simclr_encoder_get_parameters (encoder);
+  gsize n = get_floats (encoder, 4);
+  g_autoptr (Tensor) gradient = tensor_new_random (n, 9);
+  g_autoptr (Tensor) embeddings = encode (encoder, views, 4);
+
+  g_assert_no_error (error);
+  g_assert_true (simclr_forward_pass_backward (pass, gradient, n, &error));
+  for (gsize i = 0; i < n; i++)
+    g_assert_true (isfinite (embeddings[i]));
+  for (gsize i = 0; i < _simclr_parameters_get_floats (set->layout); i++)
+    g_assert_true (isfinite (set->gradients[i]));
+}
+
+static void
+test_any_input_size (void)
+{
+  const guint sizes[] = {1, 2, 3, 5, 8, 9, 33};
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    for (guint kind = 0; kind < 4; kind++)
+      check_size (kind % 2 ? SIMCLR_ARCHITECTURE_RESNET50 : SIMCLR_ARCHITECTURE_RESNET18,
+          kind / 2 ? SIMCLR_STEM_CIFAR : SIMCLR_STEM_IMAGENET, i % 2 ? 0.001 : 0.05, sizes[i]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -223,5 +257,6 @@ main (int argc, char **argv)
   add_encoder_test ("/forward-pass/more-memory-than-there-is", test_more_memory_than_there_is);
   add_encoder_test (
       "/forward-pass/commit-takes-up-the-statistics", test_commit_takes_up_the_statistics);
+  add_encoder_test ("/forward-pass/any-input-size", test_any_input_size);
   return g_test_run ();
 }
