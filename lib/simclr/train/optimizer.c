@@ -292,7 +292,7 @@ load_steps (SimclrSafetensors *file, guint64 *steps, GError **error)
         error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH, "metadata \"optimizer_step\" is missing");
     return FALSE;
   }
-  if (!g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT64, steps, NULL)) {
+  if (!g_ascii_string_to_unsigned (text, 10, 0, G_MAXINT64, steps, NULL)) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT,
         "metadata \"optimizer_step\" is \"%.100s\", not a number", text);
     return FALSE;

@@ -286,7 +286,7 @@ test_a_foreign_state_is_an_error (Fixture *files, gconstpointer data)
 static void
 test_bad_step_counts_are_errors (Fixture *files, gconstpointer data)
 {
-  const gchar *counts[] = {NULL, "", "-1", "x", "18446744073709551616"};
+  const gchar *counts[] = {NULL, "", "-1", "x", "18446744073709551615", "18446744073709551616"};
   const gfloat table[] = {1};
   SimclrOptimizerSettings settings = {SIMCLR_OPTIMIZER_ADAMW, 0.9, 0, 0};
   World world;
