@@ -109,7 +109,7 @@ test_a_random_sequence (gconstpointer launch)
   g_assert_no_error (error);
   g_signal_connect (element, "need-data", G_CALLBACK (push_frame), &source);
   g_signal_connect (element, "seek-data", G_CALLBACK (seek), &source);
-  for (guint i = 0; i < 40; i++)
+  for (guint i = 0; i < 30; i++)
     operate (pipeline, &source, random);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   wait_for_state (pipeline, 60);
