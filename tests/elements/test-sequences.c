@@ -88,7 +88,7 @@ operate (GstElement *pipeline, Source *source, GRand *random)
   default:
     wait_for_state (pipeline, 60);
     /* some work between the operations, of a length that differs */
-    for (gint i = g_rand_int_range (random, 0, 3000); i > 0; i--)
+    for (gint i = g_rand_int_range (random, 0, 300); i > 0; i--)
       g_thread_yield ();
   }
 }
