@@ -58,15 +58,13 @@
  * ## Embeddings as tensors
  *
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=10 ! simclrencoder width=0.25 batch-size=4 ! other/tensors !
- *     fakesink dump=true
+ * gst-launch-1.0 videotestsrc num-buffers=10 ! simclrencoder width=0.25 batch-size=4 ! other/tensors ! fakesink dump=true
  * ]|
  *
  * ## Train
  *
  * |[
- * gst-launch-1.0 -m videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 !
- *     videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=16 ! simclrtrainer
+ * gst-launch-1.0 -m videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=16 ! simclrtrainer
  * ]|
  */
 

@@ -11,6 +11,7 @@ struct _GstSimclrForwardGate
   guint out;         /* lock: passes that have not come back */
   gboolean flushing; /* lock */
   gboolean closed;   /* lock */
+  gboolean waiting;  /* lock: the encoder is at the gate */
 };
 
 struct _GstSimclrForwardTicket
@@ -57,11 +58,24 @@ gst_simclr_forward_gate_wait (GstSimclrForwardGate *self)
   gboolean open;
 
   g_mutex_lock (&self->lock);
+  self->waiting = TRUE;
   while (self->out > 0 && !self->flushing)
     g_cond_wait (&self->changed, &self->lock);
+  self->waiting = FALSE;
   open = !self->flushing;
   g_mutex_unlock (&self->lock);
   return open;
+}
+
+gboolean
+gst_simclr_forward_gate_is_waited_at (GstSimclrForwardGate *self)
+{
+  gboolean waiting;
+
+  g_mutex_lock (&self->lock);
+  waiting = self->waiting;
+  g_mutex_unlock (&self->lock);
+  return waiting;
 }
 
 void

@@ -17,6 +17,8 @@ void gst_simclr_forward_gate_unref (GstSimclrForwardGate *self);
 
 /* Waits until no pass is out; FALSE as soon as, and as long as, the gate is flushing. */
 gboolean gst_simclr_forward_gate_wait (GstSimclrForwardGate *self);
+/* Whether somebody is in that wait now. */
+gboolean gst_simclr_forward_gate_is_waited_at (GstSimclrForwardGate *self);
 void gst_simclr_forward_gate_set_flushing (GstSimclrForwardGate *self, gboolean flushing);
 /* TRUE once a trainer wants no more passes: batches then travel without. */
 gboolean gst_simclr_forward_gate_is_closed (GstSimclrForwardGate *self);

@@ -59,17 +59,13 @@
  * ## Pretrain an encoder
  *
  * |[
- * gst-launch-1.0 -m videotestsrc pattern=smpte num-buffers=256 ! video/x-raw,width=64,height=64 !
- *     videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=32 !
- *     simclrtrainer optimizer=sgd learning-rate=0.06 learning-rate-scaling=none
+ * gst-launch-1.0 -m videotestsrc pattern=smpte num-buffers=256 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=32 ! simclrtrainer optimizer=sgd learning-rate=0.06 learning-rate-scaling=none
  * ]|
  *
  * ## Write the encoder, then embed with it
  *
  * |[
- * gst-launch-1.0 videotestsrc pattern=ball ! video/x-raw,width=64,height=64 ! videoconvert !
- *     simclrreplay min-fill=64 ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=32 !
- *     simclrtrainer total-steps=20 location=encoder.safetensors
+ * gst-launch-1.0 videotestsrc pattern=ball ! video/x-raw,width=64,height=64 ! videoconvert ! simclrreplay min-fill=64 ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=32 ! simclrtrainer total-steps=20 location=encoder.safetensors
  * gst-launch-1.0 videotestsrc num-buffers=10 ! simclrencoder location=encoder.safetensors ! fakesink
  * ]|
  */

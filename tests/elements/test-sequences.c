@@ -88,7 +88,7 @@ operate (GstElement *pipeline, Source *source, GRand *random)
   default:
     wait_for_state (pipeline, 60);
     /* some work between the operations, of a length that differs */
-    for (gint i = g_rand_int_range (random, 0, 3000); i > 0; i--)
+    for (gint i = g_rand_int_range (random, 0, 300); i > 0; i--)
       g_thread_yield ();
   }
 }
@@ -109,7 +109,7 @@ test_a_random_sequence (gconstpointer launch)
   g_assert_no_error (error);
   g_signal_connect (element, "need-data", G_CALLBACK (push_frame), &source);
   g_signal_connect (element, "seek-data", G_CALLBACK (seek), &source);
-  for (guint i = 0; i < 40; i++)
+  for (guint i = 0; i < 30; i++)
     operate (pipeline, &source, random);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   wait_for_state (pipeline, 60);

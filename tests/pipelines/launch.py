@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 
 DATA = os.environ.get('SIMCLR_TEST_DATA', '')
 
-TIME_LIMIT = 60
+TIME_LIMIT = 100
 
 # Quick: a twin of ResNet-18 on pictures of 16x16, four pairs in a batch.
 FRAMES = 'videotestsrc pattern=ball ! video/x-raw,format=RGB,width=40,height=30'
