@@ -13,6 +13,9 @@
  *
  * Only a `queue` or a `tee` may stand between encoder and trainer; an encoder has one trainer.
  *
+ * Like other sinks it waits in PAUSED for its first batch. Beside other sinks behind one `tee`, set `async=false`,
+ * for a batch may take longer to fill than the other branch can wait.
+ *
  * ## The end of a run
  *
  * With #GstSimclrTrainer:total-steps the trainer has enough after that many steps: it writes the
@@ -242,6 +245,9 @@ reset (GstSimclrTrainer *self)
   self->loss = 0;
   self->in_progress = self->finished = FALSE;
   self->rate.n = 0;
+  if (self->was_async)
+    gst_base_sink_set_async_enabled (GST_BASE_SINK (self), TRUE);
+  self->was_async = FALSE;
 }
 
 static GstStateChangeReturn
@@ -445,9 +451,8 @@ gst_simclr_trainer_init (GstSimclrTrainer *self)
   self->settings.publish_interval = DEFAULT_PUBLISH_INTERVAL;
   g_mutex_init (&self->lock);
 
-  /* training has no clock to follow, nothing to preroll, and must not keep a batch beyond its step */
+  /* training has no clock to follow, and must not keep a batch beyond its step */
   gst_base_sink_set_sync (sink, FALSE);
-  gst_base_sink_set_async_enabled (sink, FALSE);
   gst_base_sink_set_last_sample_enabled (sink, FALSE);
   gst_base_sink_set_drop_out_of_segment (sink, FALSE);
 }

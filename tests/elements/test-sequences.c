@@ -11,7 +11,8 @@
 #define SOURCE "appsrc name=source format=time stream-type=seekable ! "
 
 #define TRAINING                                                                                   \
-  "simclraugment size=16 ! simclrencoder " TINY " batch-size=4 threads=1 ! queue ! simclrtrainer"
+  "simclraugment size=16 ! simclrencoder " TINY                                                    \
+  " batch-size=4 threads=1 ! queue ! simclrtrainer async=false"
 
 static const gchar *const pipelines[] = {
     SOURCE TRAINING,

@@ -40,6 +40,7 @@ start (Fixture *fixture, const gchar *encoder, const gchar *trainer)
   g_assert_no_error (error);
   fixture->bus = attach_bus (bin);
   fixture->trainer = gst_bin_get_by_name (GST_BIN (bin), "trainer");
+  g_object_set (fixture->trainer, "async", FALSE, NULL); /* a harness waits for no preroll */
   fixture->harness = gst_harness_new_empty ();
   gst_harness_add_element_full (fixture->harness, bin, &any_source, "sink", NULL, NULL);
   gst_harness_play (fixture->harness);
@@ -524,7 +525,7 @@ test_the_trainer_says_where_training_stands (Fixture *fixture, gconstpointer set
 static void
 test_foreign_tensors_are_an_error (void)
 {
-  GstHarness *harness = gst_harness_new ("simclrtrainer");
+  GstHarness *harness = gst_harness_new_parse ("simclrtrainer async=false");
   g_autoptr (GstBus) bus = attach_bus (harness->element);
   g_autofree gchar *text = NULL;
 
@@ -569,7 +570,7 @@ test_a_tee_goes_on_when_training_has_enough (gconstpointer branch)
   g_autofree gchar *launch = g_strdup_printf (
       "videotestsrc num-buffers=100 ! video/x-raw,format=RGB,width=20,height=18 ! tee name=t "
       "t. ! %s simclraugment size=16 ! simclrencoder " TINY
-      " batch-size=4 threads=1 ! simclrtrainer total-steps=2 name=trainer "
+      " batch-size=4 threads=1 ! simclrtrainer async=false total-steps=2 name=trainer "
       "t. ! queue ! fakesink name=other async=false",
       (const gchar *) branch);
   g_autoptr (GError) error = NULL;
@@ -607,9 +608,9 @@ test_two_trainings_end_a_run_without_end (void)
   g_autoptr (GstMessage) message =
       run ("videotestsrc ! video/x-raw,format=RGB,width=20,height=18 ! tee name=t "
            "t. ! queue ! simclraugment size=16 ! simclrencoder " TINY
-           " batch-size=4 threads=1 ! simclrtrainer total-steps=2 "
+           " batch-size=4 threads=1 ! simclrtrainer async=false total-steps=2 "
            "t. ! queue ! simclraugment size=16 ! simclrencoder " TINY
-           " batch-size=4 threads=1 ! simclrtrainer total-steps=3");
+           " batch-size=4 threads=1 ! simclrtrainer async=false total-steps=3");
 
   g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
 }
@@ -618,10 +619,10 @@ test_two_trainings_end_a_run_without_end (void)
 static void
 test_embeddings_can_be_watched_while_training (void)
 {
-  g_autoptr (GstMessage) message =
-      run ("videotestsrc num-buffers=40 ! video/x-raw,format=RGB,width=20,height=18 ! "
-           "simclraugment size=16 ! simclrencoder " TINY " batch-size=4 threads=1 ! tee name=t "
-           "t. ! queue ! simclrtrainer total-steps=3 t. ! queue ! fakesink async=false");
+  g_autoptr (GstMessage) message = run (
+      "videotestsrc num-buffers=40 ! video/x-raw,format=RGB,width=20,height=18 ! "
+      "simclraugment size=16 ! simclrencoder " TINY " batch-size=4 threads=1 ! tee name=t "
+      "t. ! queue ! simclrtrainer async=false total-steps=3 t. ! queue ! fakesink async=false");
 
   g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
 }
@@ -632,7 +633,7 @@ test_two_trainers_of_one_encoder_are_an_error (void)
   g_autoptr (GstMessage) message =
       run ("videotestsrc num-buffers=40 ! video/x-raw,format=RGB,width=20,height=18 ! "
            "simclraugment size=16 ! simclrencoder " TINY " batch-size=4 threads=1 ! tee name=t "
-           "t. ! queue ! simclrtrainer t. ! queue ! simclrtrainer");
+           "t. ! queue ! simclrtrainer async=false t. ! queue ! simclrtrainer async=false");
 
   g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_ERROR);
 }

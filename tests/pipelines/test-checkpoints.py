@@ -12,7 +12,7 @@ import tap
 
 
 def trainer(path, *settings):
-    return ' '.join(['simclrtrainer', location(path), *settings])
+    return ' '.join(['simclrtrainer async=false', location(path), *settings])
 
 
 def check_checkpoint(path):

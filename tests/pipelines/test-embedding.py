@@ -73,7 +73,7 @@ def test_a_live_stream_with_batches_keeps_its_pace():
 def test_training_and_embedding_share_a_model():
     output = run('videotestsrc num-buffers=60 pattern=ball ! video/x-raw,format=RGB,width=40,height=30 '
                  '! tee name=t t. ! queue ! simclraugment size=16 ! simclrencoder width=0.0625 '
-                 'batch-size=4 model=shared threads=1 ! simclrtrainer total-steps=5 '
+                 'batch-size=4 model=shared threads=1 ! simclrtrainer async=false total-steps=5 '
                  't. ! queue ! simclrencoder model=shared threads=1 width=0.0625 ! '
                  'fakesink silent=false async=false', '-v')
     assert output.count('last-message = chain') == 60, output

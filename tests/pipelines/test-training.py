@@ -9,7 +9,8 @@ import random
 from launch import DATA, ENCODER, FRAMES, PAIRS, fail, folder, location, run, values
 import tap
 
-TRAINER = 'simclrtrainer temperature=0.5 optimizer=sgd learning-rate=0.05 learning-rate-scaling=none'
+# gst-launch-1.0 may itself hang on what goes wrong before preroll: async=false spares it that
+TRAINER = 'simclrtrainer async=false temperature=0.5 optimizer=sgd learning-rate=0.05 learning-rate-scaling=none'
 
 
 def check_three_steps(output):
