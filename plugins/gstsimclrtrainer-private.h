@@ -48,7 +48,6 @@ struct _GstSimclrTrainer
   gdouble loss;
   gboolean in_progress;
   gboolean finished;
-  gboolean was_async; /* async, until finished */
   GstSimclrRate rate;
   GstSimclrBranch branch;
 };

@@ -139,11 +139,6 @@ finish (GstSimclrTrainer *self, GstSimclrForwardMeta *meta)
     _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_ERROR);
     return GST_FLOW_ERROR;
   }
-  /* from here on nothing comes that could preroll this sink */
-  if (gst_base_sink_is_async_enabled (GST_BASE_SINK (self))) {
-    self->was_async = TRUE;
-    gst_base_sink_set_async_enabled (GST_BASE_SINK (self), FALSE);
-  }
   GST_INFO_OBJECT (self, "finished after %" G_GUINT64_FORMAT " steps", self->step);
   _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_COMPLETE);
   if (meta != NULL)

@@ -245,9 +245,6 @@ reset (GstSimclrTrainer *self)
   self->loss = 0;
   self->in_progress = self->finished = FALSE;
   self->rate.n = 0;
-  if (self->was_async)
-    gst_base_sink_set_async_enabled (GST_BASE_SINK (self), TRUE);
-  self->was_async = FALSE;
 }
 
 static GstStateChangeReturn
