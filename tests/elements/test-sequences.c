@@ -94,6 +94,48 @@ operate (GstElement *pipeline, Source *source, GRand *random)
   }
 }
 
+/* While a state change shuts pads one after the other, stock elements may turn an event that could not go on
+ * into an error of the source's (identity alone does, once in a hundred sequences). Ours post an error of
+ * their own before a flow returns one. */
+static void
+assert_no_error_of_ours (GstBus *bus)
+{
+  GstMessage *message;
+
+  while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR)) != NULL) {
+    GstObject *source = GST_MESSAGE_SRC (message);
+    g_autoptr (GError) error = NULL;
+    g_autofree gchar *debug = NULL;
+
+    gst_message_parse_error (message, &error, &debug);
+    if (g_str_has_prefix (G_OBJECT_TYPE_NAME (source), "GstSimclr"))
+      g_error ("%s: %s %s", GST_OBJECT_NAME (source), error->message, debug);
+    g_test_message ("%s: %s %s", GST_OBJECT_NAME (source), error->message, debug);
+    gst_message_unref (message);
+  }
+}
+
+static void
+set_flag (gpointer flag, GObject *object)
+{
+  g_atomic_int_set ((gint *) flag, TRUE);
+}
+
+/* A thread of GStreamer's that went on with a state change may be the last to let go. */
+static void
+assert_is_finalized (GstElement *pipeline)
+{
+  gint64 end = g_get_monotonic_time () + 60 * G_USEC_PER_SEC;
+  gint finalized = FALSE;
+
+  g_object_weak_ref (G_OBJECT (pipeline), set_flag, &finalized);
+  gst_object_unref (pipeline);
+  while (!g_atomic_int_get (&finalized)) {
+    g_assert_cmpint (g_get_monotonic_time (), <, end);
+    g_thread_yield ();
+  }
+}
+
 static void
 test_a_random_sequence (gconstpointer launch)
 {
@@ -104,7 +146,6 @@ test_a_random_sequence (gconstpointer launch)
   GstElement *pipeline = gst_object_ref_sink (gst_parse_launch (launch, &error));
   GstBus *bus = gst_element_get_bus (pipeline);
   g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "source");
-  g_autofree gchar *text = NULL;
   Source source = {0};
 
   g_assert_no_error (error);
@@ -114,12 +155,11 @@ test_a_random_sequence (gconstpointer launch)
     operate (pipeline, &source, random);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   wait_for_state (pipeline, 60);
-  text = pop_text (bus, GST_MESSAGE_ERROR);
-  g_assert_cmpstr (text, ==, NULL);
+  assert_no_error_of_ours (bus);
   g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
   gst_object_unref (bus);
   gst_clear_object (&element);
-  g_assert_finalize_object (pipeline);
+  assert_is_finalized (pipeline);
 }
 
 int

@@ -345,6 +345,28 @@ test_unwritable_path_is_an_error (void)
   g_assert_nonnull (error);
 }
 
+static void
+test_adapted_weights_differ_in_what_was_asked_for (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimclrWeights) weights = simclr_weights_new_random (
+      SIMCLR_ARCHITECTURE_RESNET18, 0.125, SIMCLR_STEM_CIFAR, 32, 5, &error);
+  g_autoptr (SimclrWeights) same =
+      simclr_weights_adapt (weights, 0, SIMCLR_NORMALIZATION_AUTO, &error);
+  g_autoptr (SimclrWeights) other =
+      simclr_weights_adapt (weights, 48, SIMCLR_NORMALIZATION_IMAGENET, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (same == weights);
+  g_assert_cmpuint (simclr_weights_get_input_size (other), ==, 48);
+  g_assert_cmpint (simclr_weights_get_normalization (other), ==, SIMCLR_NORMALIZATION_IMAGENET);
+  g_assert_cmpint (simclr_weights_get_stem (other), ==, SIMCLR_STEM_CIFAR);
+  g_assert_cmpuint (simclr_weights_get_input_size (weights), ==, 32);
+  g_assert_cmpint (simclr_weights_get_normalization (weights), ==, SIMCLR_NORMALIZATION_NONE);
+  g_assert_cmpmem (other->values, _simclr_parameters_get_floats (other->layout) * sizeof (gfloat),
+      weights->values, _simclr_parameters_get_floats (weights->layout) * sizeof (gfloat));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -362,5 +384,6 @@ main (int argc, char **argv)
   g_test_add_func ("/weights/convolutions-are-transposed", test_convolutions_are_transposed);
   g_test_add_func ("/weights/missing-file-is-an-error", test_missing_file_is_an_error);
   g_test_add_func ("/weights/unwritable-path-is-an-error", test_unwritable_path_is_an_error);
+  g_test_add_func ("/weights/adapt", test_adapted_weights_differ_in_what_was_asked_for);
   return g_test_run ();
 }
