@@ -178,14 +178,16 @@ check_epilogue (
   assert_near (candidate, "y", y, expected, n, get_tolerance (candidate));
 }
 
+/* Every epilogue at inference, which has them; one of each end in training. */
 static void
 check_forward (const Candidate *candidate, const Tensor *x, const gdouble *truth)
 {
   SimclrConvolution *convolution = candidate->convolution;
+  const guint step = convolution->use == SIMCLR_CONVOLUTION_FORWARD ? 1 : 11;
   g_autoptr (Tensor) packed_x =
       tensor_pack (x, input_floats (&convolution->shape), convolution->precision);
 
-  for (guint choice = 0; choice < 12; choice++)
+  for (guint choice = 0; choice < 12; choice += step)
     check_epilogue (candidate, packed_x, truth, choice);
 }
 
@@ -292,7 +294,7 @@ test_drawn_shapes (void)
 {
   const gsize kernels[] = {1, 3, 3, 7};
 
-  for (guint draw = 0; draw < 60; draw++) {
+  for (guint draw = 0; draw < 40; draw++) {
     guint64 drawn[8];
     SimclrConvolutionShape s;
 
