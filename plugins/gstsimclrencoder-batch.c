@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
+#include "gstsimclrvideo.h"
+
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
 
 gboolean
@@ -62,23 +64,6 @@ _gst_simclr_encoder_stamp (GstSimclrEncoder *self, GstBuffer *tensors)
     GST_BUFFER_FLAG_SET (tensors, GST_BUFFER_FLAG_DISCONT);
 }
 
-static SimclrPixelFormat
-pixel_format (GstVideoFormat format)
-{
-  switch (format) {
-  case GST_VIDEO_FORMAT_BGR:
-    return SIMCLR_PIXEL_FORMAT_BGR;
-  case GST_VIDEO_FORMAT_RGBx:
-    return SIMCLR_PIXEL_FORMAT_RGBX;
-  case GST_VIDEO_FORMAT_BGRx:
-    return SIMCLR_PIXEL_FORMAT_BGRX;
-  case GST_VIDEO_FORMAT_GRAY8:
-    return SIMCLR_PIXEL_FORMAT_GRAY8;
-  default:
-    return SIMCLR_PIXEL_FORMAT_RGB;
-  }
-}
-
 static gboolean
 map_frame (GstSimclrEncoder *self, GstBuffer *buffer, GstVideoFrame *mapped, SimclrFrame *frame)
 {
@@ -89,13 +74,7 @@ map_frame (GstSimclrEncoder *self, GstBuffer *buffer, GstVideoFrame *mapped, Sim
         ("%" G_GSIZE_FORMAT " bytes expected", GST_VIDEO_INFO_SIZE (&self->info)));
     return FALSE;
   }
-  *frame = (SimclrFrame){
-      .data = GST_VIDEO_FRAME_PLANE_DATA (mapped, 0),
-      .width = (guint) GST_VIDEO_FRAME_WIDTH (mapped),
-      .height = (guint) GST_VIDEO_FRAME_HEIGHT (mapped),
-      .stride = (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (mapped, 0),
-      .format = pixel_format (GST_VIDEO_FRAME_FORMAT (mapped)),
-  };
+  gst_simclr_describe_frame (mapped, frame);
   return TRUE;
 }
 

@@ -21,6 +21,3 @@ SimclrConvolution *_simclr_convolution_onednn_new (const SimclrConvolutionShape 
 
 /* Whether Winograd's algorithm is the faster one for a shape. */
 gboolean _simclr_winograd_pays (const SimclrConvolutionShape *shape);
-
-/* sum += part */
-void _simclr_add_floats (gfloat *sum, const gfloat *part, gsize floats);

@@ -287,15 +287,6 @@ backward_weights_lines (guint thread, gsize begin, gsize end, gpointer data)
   }
 }
 
-SIMCLR_MULTIVERSION
-void
-_simclr_add_floats (gfloat *sum, const gfloat *part, gsize floats)
-{
-#pragma GCC ivdep
-  for (gsize i = 0; i < floats; i++)
-    sum[i] += part[i];
-}
-
 typedef struct
 {
   gfloat *sum;

@@ -9,6 +9,7 @@
 #include <simclr/base/arena-private.h>
 #include <simclr/base/bfloat16-private.h>
 #include <simclr/nn/product-private.h>
+#include <simclr/nn/unfold-private.h>
 #include <simclr/nn/winograd-private.h>
 
 #define POINTS SIMCLR_WINOGRAD_POINTS

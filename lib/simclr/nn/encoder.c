@@ -414,8 +414,7 @@ begin_training (SimclrEncoder *self, GError **error)
   }
   memcpy (values, self->weights->values, bytes);
   memset (gradients, 0, bytes);
-  self->parameters = (SimclrParameterSet){self->weights->layout, values, gradients};
-  self->parameters.layout = self->resnet->layout;
+  self->parameters = (SimclrParameterSet){self->resnet->layout, values, gradients};
   self->statistics = g_memdup2 (self->weights->statistics,
       _simclr_parameters_get_floats (self->weights->statistics_layout) * sizeof (gfloat));
   return TRUE;

@@ -47,6 +47,9 @@ gsize _simclr_parameters_get_floats (SimclrParameters *self);
 void _simclr_parameter_to_file (const SimclrParameter *self, const gfloat *memory, gfloat *file);
 void _simclr_parameter_from_file (const SimclrParameter *self, const gfloat *file, gfloat *memory);
 
+/* Sets every float of one tensor in the flat buffer floats. */
+void _simclr_parameter_fill (const SimclrParameter *self, gfloat *floats, gfloat value);
+
 /* What an optimizer works on: a table with its values and gradients (both flat, borrowed). */
 typedef struct
 {

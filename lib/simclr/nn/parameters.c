@@ -137,3 +137,10 @@ _simclr_parameter_from_file (const SimclrParameter *self, const gfloat *file, gf
   for (gsize out = 0; out < self->shape[0]; out++)
     transpose (file + out * in * pixels, memory + out * in * pixels, in, pixels);
 }
+
+void
+_simclr_parameter_fill (const SimclrParameter *self, gfloat *floats, gfloat value)
+{
+  for (gsize i = 0; i < self->count; i++)
+    floats[self->offset + i] = value;
+}

@@ -108,13 +108,6 @@ build (guint layers, gsize in, gsize hidden, gsize out, GError **error)
   return g_steal_pointer (&self);
 }
 
-static void
-fill (gfloat *floats, const SimclrParameter *parameter, gfloat value)
-{
-  for (gsize i = 0; i < parameter->count; i++)
-    floats[parameter->offset + i] = value;
-}
-
 SimclrProjectionHead *
 _simclr_projection_head_new (
     guint layers, gsize in, gsize hidden, gsize out, guint64 seed, GError **error)
@@ -129,8 +122,10 @@ _simclr_projection_head_new (
     for (gsize j = 0; j < weight->count; j++)
       self->parameters.values[weight->offset + j] =
           (gfloat) (INITIAL_DEVIATION * _simclr_random_normal (seed, SIMCLR_STREAM_HEAD | i, j));
-    fill (self->parameters.values, _simclr_parameters_get (layout, layer->scale), 1);
-    fill (self->statistics, _simclr_parameters_get (self->statistics_layout, layer->variance), 1);
+    _simclr_parameter_fill (
+        _simclr_parameters_get (layout, layer->scale), self->parameters.values, 1);
+    _simclr_parameter_fill (
+        _simclr_parameters_get (self->statistics_layout, layer->variance), self->statistics, 1);
   }
   return self;
 }

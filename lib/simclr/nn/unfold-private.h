@@ -34,3 +34,6 @@ void _simclr_fold_lines (
 
 /* bfloat16 to float. */
 void _simclr_widen (const guint16 *from, gsize count, gfloat *to);
+
+/* sum += part; they do not overlap. */
+void _simclr_add_floats (gfloat *sum, const gfloat *part, gsize floats);

@@ -115,9 +115,10 @@ _simclr_unfold_lines (
 }
 
 SIMCLR_MULTIVERSION
-static void
-add_floats (gfloat *restrict sum, const gfloat *restrict part, gsize floats)
+void
+_simclr_add_floats (gfloat *sum, const gfloat *part, gsize floats)
 {
+#pragma GCC ivdep
   for (gsize i = 0; i < floats; i++)
     sum[i] += part[i];
 }
@@ -142,7 +143,7 @@ _simclr_fold_lines (
 
         if (y < 0 || y >= (gssize) self->height || last <= first)
           continue;
-        add_floats (
+        _simclr_add_floats (
             picture + ((gsize) y * self->width + (gsize) (left + (gssize) first)) * self->channels,
             columns + (k * self->kernel + first) * self->channels, (last - first) * self->channels);
       }

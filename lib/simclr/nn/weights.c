@@ -48,13 +48,6 @@ _simclr_weights_new (SimclrArchitecture architecture, gdouble width, SimclrStem 
   return self;
 }
 
-static void
-fill (gfloat *floats, const SimclrParameter *parameter, gfloat value)
-{
-  for (gsize i = 0; i < parameter->count; i++)
-    floats[parameter->offset + i] = value;
-}
-
 /* tf.keras.initializers.VarianceScaling (): truncated normal, variance 1 / fan in (resnet.py). */
 static void
 fill_convolution (gfloat *floats, const SimclrParameter *parameter, guint number, guint64 seed)
@@ -113,12 +106,13 @@ simclr_weights_new_random (SimclrArchitecture architecture, gdouble width, Simcl
     if (parameter->kind == SIMCLR_PARAMETER_WEIGHT)
       fill_convolution (self->values, parameter, i, seed);
     else if (parameter->kind == SIMCLR_PARAMETER_SCALE)
-      fill (self->values, parameter, ends_block (resnet, i) ? 0 : 1);
+      _simclr_parameter_fill (parameter, self->values, ends_block (resnet, i) ? 0 : 1);
   }
   for (guint i = 0; i < _simclr_parameters_get_length (self->statistics_layout); i++) {
     const SimclrParameter *parameter = _simclr_parameters_get (self->statistics_layout, i);
 
-    fill (self->statistics, parameter, parameter->kind == SIMCLR_PARAMETER_VARIANCE ? 1 : 0);
+    _simclr_parameter_fill (
+        parameter, self->statistics, parameter->kind == SIMCLR_PARAMETER_VARIANCE ? 1 : 0);
   }
   return self;
 }
