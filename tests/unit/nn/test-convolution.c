@@ -59,12 +59,16 @@ static const SimclrConvolutionShape shapes[] = {
     {2, 5, 1, 16, 16, 3, 2, 1},
 };
 
-/* What one or another of oneDNN 2.6's codes gets wrong in bfloat16. */
+/* What one or another of oneDNN 2.6's codes gets wrong, in bfloat16 or with AVX2. */
 static const SimclrConvolutionShape traps[] = {
     {3, 8, 5, 43, 64, 1, 1, 0},
     {2, 12, 10, 64, 29, 1, 2, 0},
     {1, 2, 7, 136, 16, 7, 1, 3},
     {2, 4, 1, 17, 35, 7, 2, 3},
+    {2, 6, 14, 8, 16, 1, 2, 0},
+    {2, 4, 18, 14, 9, 1, 2, 0},
+    {3, 8, 8, 4, 8, 1, 2, 0},
+    {2, 10, 10, 7, 30, 1, 2, 0},
 };
 
 /* Deeper and wider than one block of anything: each with one team. */
