@@ -276,12 +276,28 @@ change_state (GstElement *element, GstStateChange transition)
   return result;
 }
 
+/* There is nothing to show while paused, and a whole batch may take longer to come than other branches of the
+ * pipeline can be kept waiting, so the first word of a stream is preroll enough. None at all (async=false)
+ * would not do: GStreamer 1.22 loses the end of a stream when no sink prerolls and decodebin is not done when
+ * the pipeline is. Called with the preroll lock. */
+static gboolean
+preroll (GstBaseSink *sink, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) != GST_EVENT_STREAM_START)
+    return TRUE;
+  return gst_base_sink_do_preroll (sink, GST_MINI_OBJECT_CAST (event)) == GST_FLOW_OK;
+}
+
 /* Before the EOS message: whoever sees it finds the checkpoint written. */
 static gboolean
 event (GstBaseSink *sink, GstEvent *event)
 {
   GstSimclrTrainer *self = GST_SIMCLR_TRAINER (sink);
 
+  if (!preroll (sink, event)) {
+    gst_event_unref (event);
+    return FALSE;
+  }
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     _gst_simclr_trainer_save (self, TRUE);
     _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_CANCELED);
@@ -445,9 +461,8 @@ gst_simclr_trainer_init (GstSimclrTrainer *self)
   self->settings.publish_interval = DEFAULT_PUBLISH_INTERVAL;
   g_mutex_init (&self->lock);
 
-  /* training has no clock to follow, nothing to preroll, and must not keep a batch beyond its step */
+  /* training has no clock to follow and must not keep a batch beyond its step */
   gst_base_sink_set_sync (sink, FALSE);
-  gst_base_sink_set_async_enabled (sink, FALSE);
   gst_base_sink_set_last_sample_enabled (sink, FALSE);
   gst_base_sink_set_drop_out_of_segment (sink, FALSE);
 }
