@@ -269,6 +269,7 @@ new_stream (GstSimclrReplay *self, GstEvent *event)
   g_mutex_lock (&self->lock);
   g_queue_clear_full (&self->pending, (GDestroyNotify) gst_event_unref);
   g_queue_push_tail (&self->pending, event);
+  g_cond_signal (&self->wake);
   if (self->input_ended) {
     self->input_ended = FALSE;
     if (self->flow == GST_FLOW_EOS) {

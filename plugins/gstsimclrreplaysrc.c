@@ -16,10 +16,20 @@ static GstStaticCaps original_time_caps = GST_STATIC_CAPS ("timestamp/x-running-
 typedef enum
 {
   TURN_WAIT,   /* for frames, or for the end of the input */
+  TURN_START,  /* say at once that there is a stream: sinks that preroll need not wait for frames */
   TURN_LOCATE, /* ask where the sequence starts */
   TURN_SAMPLE,
   TURN_END,
 } Turn;
+
+/* Stream-start, if any, is the first of the pending events. */
+static gboolean
+starts_stream (GQueue *events)
+{
+  GstEvent *event = g_queue_peek_head (events);
+
+  return event && GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START;
+}
 
 static gboolean
 may_begin (GstSimclrReplay *self)
@@ -35,6 +45,8 @@ next_turn (GstSimclrReplay *self)
 {
   guint64 length = simclr_replay_get_length (self->memory);
 
+  if (starts_stream (&self->pending))
+    return TURN_START;
   if (!may_begin (self))
     return TURN_WAIT;
   if (length == 0)
@@ -63,17 +75,6 @@ query_start (GstSimclrReplay *self)
   if (gst_simclr_resume_query (self->srcpad, &resume))
     GST_INFO_OBJECT (self, "resuming at sample %" G_GUINT64_FORMAT, resume.pairs);
   return resume.pairs;
-}
-
-/* Stream-start, if any, is the first of the pending events; caps and segment come between it and the
- * others. */
-static void
-push_stream_start (GstSimclrReplay *self, GQueue *events)
-{
-  GstEvent *event = g_queue_peek_head (events);
-
-  if (event && GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
-    gst_pad_push_event (self->srcpad, g_queue_pop_head (events));
 }
 
 static void
@@ -184,7 +185,6 @@ stop_sampling (GstSimclrReplay *self)
 static void
 finish (GstSimclrReplay *self, GQueue *events)
 {
-  push_stream_start (self, events);
   if (self->src_caps)
     push_events (self, events);
   g_queue_clear_full (events, (GDestroyNotify) gst_event_unref);
@@ -213,8 +213,8 @@ give_up (GstSimclrReplay *self, GstFlowReturn flow)
   stop_sampling (self);
 }
 
-/* Waits for a turn other than TURN_WAIT. FALSE: sampling has to stop. For a sample or the end it
- * hands out what goes with it. */
+/* Waits for a turn other than TURN_WAIT. FALSE: sampling has to stop. For all but TURN_LOCATE it hands
+ * out what goes with it. */
 static gboolean
 wait_for_turn (GstSimclrReplay *self, Turn *turn, GstSample **frame, GQueue *events,
     gboolean *need_segment, gboolean *was_flushed, guint64 *index)
@@ -239,7 +239,9 @@ wait_for_turn (GstSimclrReplay *self, Turn *turn, GstSample **frame, GQueue *eve
   }
   if (*turn == TURN_END)
     self->flow = GST_FLOW_EOS; /* before the event, after which a new stream may restart sampling */
-  if (*turn != TURN_LOCATE) {
+  if (*turn == TURN_START) {
+    g_queue_push_tail (events, g_queue_pop_head (&self->pending));
+  } else if (*turn != TURN_LOCATE) {
     *events = self->pending;
     g_queue_init (&self->pending);
   }
@@ -261,6 +263,10 @@ gst_simclr_replay_loop (gpointer user_data)
   if (!wait_for_turn (self, &turn, &frame, &events, &need_segment, &was_flushed, &index))
     return;
 
+  if (turn == TURN_START) {
+    push_events (self, &events);
+    return;
+  }
   if (turn == TURN_LOCATE) {
     guint64 start = query_start (self);
 
@@ -275,7 +281,6 @@ gst_simclr_replay_loop (gpointer user_data)
     return;
   }
 
-  push_stream_start (self, &events);
   push_caps (self, gst_sample_get_caps (frame));
   if (need_segment)
     push_segment (self, was_flushed);

@@ -13,8 +13,8 @@
  *
  * Only a `queue` or a `tee` may stand between encoder and trainer; an encoder has one trainer.
  *
- * Like other sinks it waits in PAUSED for its first batch. Beside other sinks behind one `tee`, set `async=false`,
- * for a batch may take longer to fill than the other branch can wait.
+ * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, not
+ * a whole batch: other branches of a `tee` need not wait until one has filled.
  *
  * ## The end of a run
  *
@@ -279,12 +279,28 @@ change_state (GstElement *element, GstStateChange transition)
   return result;
 }
 
+/* There is nothing to show while paused, and a whole batch may take longer to come than other branches of the
+ * pipeline can be kept waiting, so the first word of a stream is preroll enough. None at all (async=false)
+ * would not do: GStreamer 1.22 loses the end of a stream when no sink prerolls and decodebin is not done when
+ * the pipeline is. Called with the preroll lock. */
+static gboolean
+preroll (GstBaseSink *sink, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) != GST_EVENT_STREAM_START)
+    return TRUE;
+  return gst_base_sink_do_preroll (sink, GST_MINI_OBJECT_CAST (event)) == GST_FLOW_OK;
+}
+
 /* Before the EOS message: whoever sees it finds the checkpoint written. */
 static gboolean
 event (GstBaseSink *sink, GstEvent *event)
 {
   GstSimclrTrainer *self = GST_SIMCLR_TRAINER (sink);
 
+  if (!preroll (sink, event)) {
+    gst_event_unref (event);
+    return FALSE;
+  }
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     _gst_simclr_trainer_save (self, TRUE);
     _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_CANCELED);

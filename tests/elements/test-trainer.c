@@ -5,6 +5,7 @@
 #include <gstsimclraugment.h>
 #include <gstsimclrencoder.h>
 #include <gstsimclrmodeltable.h>
+#include <gstsimclrreplay.h>
 #include <gstsimclrresumequery.h>
 #include <gstsimclrtrainer.h>
 
@@ -27,11 +28,11 @@ static GstStaticPadTemplate any_source =
 static void
 start (Fixture *fixture, const gchar *encoder, const gchar *trainer)
 {
-  g_autofree gchar *launch =
-      g_strdup_printf ("simclraugment size=16 seed=3 ! simclrencoder " TINY
-                       " batch-size=4 seed=5 threads=1 %s ! %ssimclrtrainer name=trainer %s",
-          encoder, strstr (trainer, "QUEUE") != NULL ? "queue ! " : "",
-          strstr (trainer, "QUEUE") != NULL ? "" : trainer);
+  g_autofree gchar *launch = g_strdup_printf (
+      "simclraugment size=16 seed=3 ! simclrencoder " TINY
+      " batch-size=4 seed=5 threads=1 %s ! %ssimclrtrainer name=trainer async=false %s",
+      encoder, strstr (trainer, "QUEUE") != NULL ? "queue ! " : "",
+      strstr (trainer, "QUEUE") != NULL ? "" : trainer);
 
   g_autoptr (GError) error = NULL;
   g_autoptr (GstElement) bin =
@@ -615,6 +616,31 @@ test_two_trainings_end_a_run_without_end (void)
   g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
 }
 
+/* While the replay memory still fills, and other branches would have to wait for it. */
+static void
+test_the_first_word_of_a_stream_is_preroll_enough (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GstElement) pipeline = gst_object_ref_sink (gst_parse_launch (
+      "videotestsrc num-buffers=100 ! video/x-raw,format=RGB,width=20,height=18 ! tee name=t "
+      "t. ! queue max-size-buffers=5 ! fakesink "
+      "t. ! simclrreplay min-fill=50 num-samples=8 ! simclraugment size=16 ! simclrencoder " TINY
+      " batch-size=4 threads=1 ! simclrtrainer",
+      &error));
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  g_autoptr (GstMessage) message = NULL;
+
+  g_assert_no_error (error);
+  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_ASYNC);
+  g_assert_cmpint (
+      gst_element_get_state (pipeline, NULL, NULL, 60 * GST_SECOND), ==, GST_STATE_CHANGE_SUCCESS);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  message = gst_bus_timed_pop_filtered (bus, 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+}
+
 /* A sink that keeps its last buffer does not keep the pass. */
 static void
 test_embeddings_can_be_watched_while_training (void)
@@ -648,6 +674,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   GST_ELEMENT_REGISTER (simclraugment, NULL);
   GST_ELEMENT_REGISTER (simclrencoder, NULL);
+  GST_ELEMENT_REGISTER (simclrreplay, NULL);
   GST_ELEMENT_REGISTER (simclrtrainer, NULL);
 
   ADD ("step", NULL, test_each_batch_is_a_step_and_a_message);
@@ -674,6 +701,7 @@ main (int argc, char **argv)
   g_test_add_data_func (
       "/trainer/tee-queue", "queue !", test_a_tee_goes_on_when_training_has_enough);
   g_test_add_func ("/trainer/two-trainings", test_two_trainings_end_a_run_without_end);
+  g_test_add_func ("/trainer/preroll", test_the_first_word_of_a_stream_is_preroll_enough);
   g_test_add_func ("/trainer/watched", test_embeddings_can_be_watched_while_training);
   g_test_add_func ("/trainer/two-trainers", test_two_trainers_of_one_encoder_are_an_error);
   return g_test_run ();
