@@ -11,9 +11,10 @@ typedef struct
   SimclrOnednnPass *forward;
   SimclrOnednnPass *backward;         /* to the data */
   SimclrOnednnPass *backward_and_add; /* NULL: backward can add by itself */
-  SimclrOnednnPass *gradient;
-  gboolean transposed; /* backward is a forward convolution of the rotated kernel */
-  gfloat *no_bias;     /* zeros */
+  SimclrOnednnPass *gradient;         /* of the weights */
+  SimclrConvolution *unfolded;        /* ours for that, where it is the faster one; else NULL */
+  gboolean transposed;                /* backward is a forward convolution of the rotated kernel */
+  gfloat *no_bias;                    /* zeros */
 } OnednnConvolution;
 
 static void
@@ -57,6 +58,10 @@ backward_weights (SimclrConvolution *parent, gconstpointer x, gconstpointer dy, 
   OnednnConvolution *self = (OnednnConvolution *) parent;
   SimclrOnednnRun run = {.x = (gpointer) x, .y = (gpointer) dy, .workspace = workspace};
 
+  if (self->unfolded) {
+    _simclr_convolution_backward_weights (self->unfolded, x, dy, dweights, workspace);
+    return;
+  }
   _simclr_onednn_pass_run (self->gradient, 0, &run);
   _simclr_onednn_pass_get_gradient (self->gradient, workspace, dweights);
 }
@@ -82,6 +87,7 @@ free_convolution (SimclrConvolution *parent)
   g_clear_pointer (&self->backward, _simclr_onednn_pass_free);
   g_clear_pointer (&self->backward_and_add, _simclr_onednn_pass_free);
   g_clear_pointer (&self->gradient, _simclr_onednn_pass_free);
+  g_clear_pointer (&self->unfolded, _simclr_convolution_free);
   g_free (self->no_bias);
   g_free (self);
 }
@@ -174,6 +180,20 @@ create_passes (OnednnConvolution *self, gboolean bfloat16, GError **error)
   return TRUE;
 }
 
+/* Takes the gradient of the weights from this library. */
+static gboolean
+unfold_gradient (OnednnConvolution *self, GError **error)
+{
+  self->unfolded = _simclr_convolution_unfold_new (&self->parent.shape,
+      SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS, self->parent.precision, self->parent.parallel, error);
+  if (!self->unfolded)
+    return FALSE;
+  g_clear_pointer (&self->gradient, _simclr_onednn_pass_free);
+  self->parent.workspace =
+      MAX (self->parent.workspace, _simclr_convolution_get_workspace (self->unfolded));
+  return TRUE;
+}
+
 static gboolean
 is_slow (OnednnConvolution *self)
 {
@@ -252,6 +272,13 @@ winograd_wins (
   return winograd * direct_speed < direct;
 }
 
+/* Measured in float, by shape as above. */
+static gboolean
+unfolded_gradient_wins (const SimclrConvolutionShape *shape)
+{
+  return shape->kernel == 3 || (shape->kernel == 1 && shape->out >= 4 * shape->in);
+}
+
 static SimclrConvolution *
 create (const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPrecision precision,
     SimclrParallel *parallel, GError **error)
@@ -265,6 +292,10 @@ create (const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPre
     free_convolution (self);
     return _simclr_convolution_unfold_new (shape, use, precision, parallel, error);
   }
+  if (self && (use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) &&
+      precision == SIMCLR_PRECISION_FLOAT32 && unfolded_gradient_wins (shape) &&
+      !unfold_gradient ((OnednnConvolution *) self, error))
+    g_clear_pointer (&self, free_convolution);
   return self;
 }
 
