@@ -249,9 +249,9 @@ _simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvo
 }
 
 /* Multiplications, those of this library's Winograd code in float against direct ones in oneDNN's code. The
- * constants were measured on a processor with AVX512-BF16: direct products are slightly faster, in bfloat16
- * twice; transforming or loading a weight costs as much as so many multiplications, most where the weights
- * do not fit into the caches. The choice is by shape and never by the clock, so that results repeat. */
+ * constants were measured on a processor with AVX512-BF16: direct products in bfloat16 are twice as fast;
+ * transforming or loading a weight costs as much as so many multiplications, most where the weights do not
+ * fit into the caches. The choice is by shape and never by the clock, so that results repeat. */
 static gboolean
 winograd_wins (
     const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPrecision precision)
@@ -260,7 +260,7 @@ winograd_wins (
   const gdouble weight_cost =
       use == SIMCLR_CONVOLUTION_FORWARD ? (large ? 100 : 10) : (large ? 240 : 150);
   const gdouble images = (gdouble) shape->images, weights = (gdouble) (shape->in * shape->out);
-  const gdouble direct_speed = precision == SIMCLR_PRECISION_BFLOAT16 ? 2.1 : 1.05;
+  const gdouble direct_speed = precision == SIMCLR_PRECISION_BFLOAT16 ? 2.1 : 1;
   gdouble tiles, direct, winograd;
 
   if (!_simclr_winograd_pays (shape))

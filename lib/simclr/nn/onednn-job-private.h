@@ -56,6 +56,8 @@ struct _SimclrOnednnPass
   gsize x_image, y_image; /* bytes */
   GPtrArray *kinds;
   GPtrArray *packed;
+  const gfloat *weights; /* borrowed, until they are packed */
+  gboolean transposed;
   GArray *parts; /* SimclrOnednnPart: the threads' gradients of the weights */
   SimclrOnednnShare *shares;
   guint n_shares;

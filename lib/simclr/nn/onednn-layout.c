@@ -5,6 +5,9 @@
 #include <simclr/base/bfloat16-private.h>
 #include <simclr/base/multiversion-private.h>
 
+/* Channels whose weights oneDNN keeps side by side, so that what is written in a row shares cache lines. */
+#define BLOCK 16
+
 /* What index of one dimension adds to the place of an element. Inner blocks are listed from the outermost. */
 static gsize
 get_offset (const SimclrOnednnBlocking *blocking, dnnl_dim_t dimension, dnnl_dim_t index)
@@ -80,11 +83,10 @@ typedef struct
   gboolean transposed, bfloat16;
 } Packing;
 
-/* Row by row of weights (row, tap, column). */
+/* One tap of some rows of weights (row, tap, column). */
 static void
-pack_rows (guint thread, gsize begin, gsize end, gpointer user_data)
+pack_tap (const Packing *packing, gsize tap, gsize begin, gsize end)
 {
-  const Packing *packing = user_data;
   const SimclrOnednnLayout *layout = packing->layout;
   const gboolean transposed = packing->transposed;
   const gsize taps = layout->n_taps;
@@ -93,15 +95,24 @@ pack_rows (guint thread, gsize begin, gsize end, gpointer user_data)
   const gsize *places = transposed ? layout->out : layout->in;
 
   for (gsize row = begin; row < end; row++) {
-    for (gsize tap = 0; tap < taps; tap++) {
-      const gfloat *from = packing->weights + (row * taps + tap) * columns;
-      gsize place = rows[row] + layout->tap[transposed ? taps - 1 - tap : tap];
+    const gfloat *from = packing->weights + (row * taps + tap) * columns;
+    gsize place = rows[row] + layout->tap[transposed ? taps - 1 - tap : tap];
 
-      if (packing->bfloat16)
-        scatter_bfloat16 ((guint16 *) packing->data + place, places, from, columns);
-      else
-        scatter_floats ((gfloat *) packing->data + place, places, from, columns);
-    }
+    if (packing->bfloat16)
+      scatter_bfloat16 ((guint16 *) packing->data + place, places, from, columns);
+    else
+      scatter_floats ((gfloat *) packing->data + place, places, from, columns);
+  }
+}
+
+static void
+pack_rows (guint thread, gsize begin, gsize end, gpointer user_data)
+{
+  const Packing *packing = user_data;
+
+  for (gsize row = begin; row < end; row += BLOCK) {
+    for (gsize tap = 0; tap < packing->layout->n_taps; tap++)
+      pack_tap (packing, tap, row, MIN (row + BLOCK, end));
   }
 }
 
@@ -138,19 +149,25 @@ typedef struct
 } Sum;
 
 static void
+sum_tap (const Sum *call, const SimclrOnednnPart *part, gsize tap, gsize begin, gsize end)
+{
+  const SimclrOnednnLayout *layout = &part->layout;
+  const gfloat *from = (gconstpointer) (call->workspace + part->place);
+
+  for (gsize out = begin; out < end; out++)
+    gather_floats (call->sum + (out * layout->n_taps + tap) * layout->n_in,
+        from + layout->out[out] + layout->tap[tap], layout->in, layout->n_in, part == call->parts);
+}
+
+static void
 sum_rows (guint thread, gsize begin, gsize end, gpointer user_data)
 {
   const Sum *call = user_data;
-  const gsize taps = call->parts[0].layout.n_taps, in = call->parts[0].layout.n_in;
 
-  for (gsize out = begin; out < end; out++) {
-    for (guint i = 0; i < call->n_parts; i++) {
-      const SimclrOnednnLayout *layout = &call->parts[i].layout;
-      const gfloat *part = (gconstpointer) (call->workspace + call->parts[i].place);
-
-      for (gsize tap = 0; tap < taps; tap++)
-        gather_floats (call->sum + (out * taps + tap) * in,
-            part + layout->out[out] + layout->tap[tap], layout->in, in, i == 0);
+  for (gsize out = begin; out < end; out += BLOCK) {
+    for (gsize tap = 0; tap < call->parts[0].layout.n_taps; tap++) {
+      for (guint i = 0; i < call->n_parts; i++)
+        sum_tap (call, &call->parts[i], tap, out, MIN (out + BLOCK, end));
     }
   }
 }
@@ -161,5 +178,5 @@ _simclr_onednn_parts_sum (const SimclrOnednnPart *parts, guint n_parts, SimclrPa
 {
   Sum call = {parts, n_parts, workspace, sum};
 
-  _simclr_parallel_for (parallel, parts[0].layout.n_out, 16, sum_rows, &call);
+  _simclr_parallel_for (parallel, parts[0].layout.n_out, BLOCK, sum_rows, &call);
 }

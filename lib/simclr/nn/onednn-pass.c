@@ -217,11 +217,21 @@ _simclr_onednn_pass_get_workspace (SimclrOnednnPass *self)
 void
 _simclr_onednn_pass_set_weights (SimclrOnednnPass *self, const gfloat *weights, gboolean transposed)
 {
-  for (guint i = 0; i < self->packed->len; i++) {
+  self->weights = weights;
+  self->transposed = transposed;
+}
+
+/* New weights are packed by the first run that needs them: some passes have none. */
+static void
+pack_weights (SimclrOnednnPass *self)
+{
+  const gfloat *weights = g_steal_pointer (&self->weights);
+
+  for (guint i = 0; weights && i < self->packed->len; i++) {
     const SimclrOnednnPacked *packed = g_ptr_array_index (self->packed, i);
 
     _simclr_onednn_layout_pack (
-        &packed->layout, self->parallel, weights, transposed, self->bfloat16, packed->data);
+        &packed->layout, self->parallel, weights, self->transposed, self->bfloat16, packed->data);
   }
 }
 
@@ -339,6 +349,7 @@ _simclr_onednn_pass_run (
   Call call = {self, run, extra & (SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM)};
 
   prepare_variant (self, call.variant);
+  pack_weights (self);
   _simclr_parallel_for (self->parallel, self->n_shares, 1, run_shares, &call);
 }
 
