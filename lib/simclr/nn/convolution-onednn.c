@@ -11,9 +11,10 @@ typedef struct
   SimclrOnednnPass *forward;
   SimclrOnednnPass *backward;         /* to the data */
   SimclrOnednnPass *backward_and_add; /* NULL: backward can add by itself */
-  SimclrOnednnPass *gradient;
-  gboolean transposed; /* backward is a forward convolution of the rotated kernel */
-  gfloat *no_bias;     /* zeros */
+  SimclrOnednnPass *gradient;         /* of the weights */
+  SimclrConvolution *unfolded;        /* ours for that, where it is the faster one; else NULL */
+  gboolean transposed;                /* backward is a forward convolution of the rotated kernel */
+  gfloat *no_bias;                    /* zeros */
 } OnednnConvolution;
 
 static void
@@ -57,6 +58,10 @@ backward_weights (SimclrConvolution *parent, gconstpointer x, gconstpointer dy, 
   OnednnConvolution *self = (OnednnConvolution *) parent;
   SimclrOnednnRun run = {.x = (gpointer) x, .y = (gpointer) dy, .workspace = workspace};
 
+  if (self->unfolded) {
+    _simclr_convolution_backward_weights (self->unfolded, x, dy, dweights, workspace);
+    return;
+  }
   _simclr_onednn_pass_run (self->gradient, 0, &run);
   _simclr_onednn_pass_get_gradient (self->gradient, workspace, dweights);
 }
@@ -82,6 +87,7 @@ free_convolution (SimclrConvolution *parent)
   g_clear_pointer (&self->backward, _simclr_onednn_pass_free);
   g_clear_pointer (&self->backward_and_add, _simclr_onednn_pass_free);
   g_clear_pointer (&self->gradient, _simclr_onednn_pass_free);
+  g_clear_pointer (&self->unfolded, _simclr_convolution_free);
   g_free (self->no_bias);
   g_free (self);
 }
@@ -174,6 +180,20 @@ create_passes (OnednnConvolution *self, gboolean bfloat16, GError **error)
   return TRUE;
 }
 
+/* Takes the gradient of the weights from this library. */
+static gboolean
+unfold_gradient (OnednnConvolution *self, GError **error)
+{
+  self->unfolded = _simclr_convolution_unfold_new (&self->parent.shape,
+      SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS, self->parent.precision, self->parent.parallel, error);
+  if (!self->unfolded)
+    return FALSE;
+  g_clear_pointer (&self->gradient, _simclr_onednn_pass_free);
+  self->parent.workspace =
+      MAX (self->parent.workspace, _simclr_convolution_get_workspace (self->unfolded));
+  return TRUE;
+}
+
 static gboolean
 is_slow (OnednnConvolution *self)
 {
@@ -229,9 +249,9 @@ _simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvo
 }
 
 /* Multiplications, those of this library's Winograd code in float against direct ones in oneDNN's code. The
- * constants were measured on a processor with AVX512-BF16: direct products are slightly faster, in bfloat16
- * twice; transforming or loading a weight costs as much as so many multiplications, most where the weights
- * do not fit into the caches. The choice is by shape and never by the clock, so that results repeat. */
+ * constants were measured on a processor with AVX512-BF16: direct products in bfloat16 are twice as fast;
+ * transforming or loading a weight costs as much as so many multiplications, most where the weights do not
+ * fit into the caches. The choice is by shape and never by the clock, so that results repeat. */
 static gboolean
 winograd_wins (
     const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPrecision precision)
@@ -240,7 +260,7 @@ winograd_wins (
   const gdouble weight_cost =
       use == SIMCLR_CONVOLUTION_FORWARD ? (large ? 100 : 10) : (large ? 240 : 150);
   const gdouble images = (gdouble) shape->images, weights = (gdouble) (shape->in * shape->out);
-  const gdouble direct_speed = precision == SIMCLR_PRECISION_BFLOAT16 ? 2.1 : 1.05;
+  const gdouble direct_speed = precision == SIMCLR_PRECISION_BFLOAT16 ? 2.1 : 1;
   gdouble tiles, direct, winograd;
 
   if (!_simclr_winograd_pays (shape))
@@ -250,6 +270,13 @@ winograd_wins (
   winograd = 36 * (images * tiles * (weights + 20.0 * (gdouble) (shape->in + shape->out)) +
                       weight_cost * weights);
   return winograd * direct_speed < direct;
+}
+
+/* Measured in float, by shape as above. */
+static gboolean
+unfolded_gradient_wins (const SimclrConvolutionShape *shape)
+{
+  return shape->kernel == 3 || (shape->kernel == 1 && shape->out >= 4 * shape->in);
 }
 
 static SimclrConvolution *
@@ -265,6 +292,10 @@ create (const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPre
     free_convolution (self);
     return _simclr_convolution_unfold_new (shape, use, precision, parallel, error);
   }
+  if (self && (use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) &&
+      precision == SIMCLR_PRECISION_FLOAT32 && unfolded_gradient_wins (shape) &&
+      !unfold_gradient ((OnednnConvolution *) self, error))
+    g_clear_pointer (&self, free_convolution);
   return self;
 }
 

@@ -349,7 +349,8 @@ set_weights (SimclrConvolution *parent, const gfloat *weights)
 {
   UnfoldConvolution *self = (UnfoldConvolution *) parent;
 
-  _simclr_pack (weights, 1, self->depth, self->depth, parent->shape.out, self->forward_weights);
+  if (self->forward_weights)
+    _simclr_pack (weights, 1, self->depth, self->depth, parent->shape.out, self->forward_weights);
   if (!self->backward_weights)
     return;
   if (parent->shape.stride == 1)
@@ -402,9 +403,13 @@ allocate_weights (UnfoldConvolution *self, GError **error)
   const SimclrConvolutionShape *shape = &self->parent.shape;
   gsize floats = _simclr_packed_floats (self->depth, shape->out);
 
-  self->forward_weights = _simclr_aligned_alloc (floats * sizeof (gfloat), error);
-  if (!self->forward_weights || !(self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_DATA))
-    return self->forward_weights != NULL;
+  if (self->parent.use & SIMCLR_CONVOLUTION_FORWARD) {
+    self->forward_weights = _simclr_aligned_alloc (floats * sizeof (gfloat), error);
+    if (!self->forward_weights)
+      return FALSE;
+  }
+  if (!(self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_DATA))
+    return TRUE;
   floats = shape->stride == 1
                ? _simclr_packed_floats (shape->kernel * shape->kernel * shape->out, shape->in)
                : _simclr_packed_floats (shape->out, self->depth);

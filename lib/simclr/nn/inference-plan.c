@@ -7,6 +7,7 @@
 #include <simclr/nn/batchnorm-private.h>
 #include <simclr/nn/pool-private.h>
 #include <math.h>
+#include <string.h>
 
 typedef struct
 {
@@ -77,12 +78,20 @@ _simclr_folded_set (
   }
 }
 
+/* Whether a layer may add onto its residual where that lies: nobody reads it afterwards. */
+static gboolean
+adds_in_place (const SimclrLayer *layer, guint i, const guint *last)
+{
+  return layer->residual != 0 && layer->residual != layer->input && last[layer->residual] == i;
+}
+
 /* A tensor is alive from its layer to its last reader; the average pool is moment n. */
 static void
 plan_outputs (SimclrInferencePlan *self)
 {
   const guint n = self->resnet->layers->len;
   g_autofree guint *last = g_new0 (guint, n + 1);
+  g_autofree guint *end = g_new0 (guint, n + 1); /* of the block that a tensor is the first in */
 
   for (guint i = 0; i < n; i++) {
     const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
@@ -91,16 +100,29 @@ plan_outputs (SimclrInferencePlan *self)
     last[layer->residual] = i;
   }
   last[n] = n;
+  memcpy (end, last, (n + 1) * sizeof (guint));
+  for (guint i = n; i-- > 0;) {
+    const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
+
+    if (adds_in_place (layer, i, last))
+      end[layer->residual] = end[i + 1];
+  }
   self->pictures = _simclr_arena_reserve (self->arena,
       self->precision == SIMCLR_PRECISION_BFLOAT16
           ? self->images * _simclr_resnet_get_floats (self->resnet, 0) * 2
           : 0,
       0, last[0]);
-  for (guint i = 0; i < n; i++)
-    self->planned[i].output = _simclr_arena_reserve (self->arena,
-        self->images * _simclr_resnet_get_floats (self->resnet, i + 1) *
-            _simclr_value_bytes (self->precision),
-        i, last[i + 1]);
+  for (guint i = 0; i < n; i++) {
+    const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
+
+    self->planned[i].output =
+        adds_in_place (layer, i, last)
+            ? self->planned[layer->residual - 1].output
+            : _simclr_arena_reserve (self->arena,
+                  self->images * _simclr_resnet_get_floats (self->resnet, i + 1) *
+                      _simclr_value_bytes (self->precision),
+                  i, end[i + 1]);
+  }
 }
 
 static gboolean

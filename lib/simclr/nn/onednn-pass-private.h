@@ -35,7 +35,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrOnednnPass, _simclr_onednn_pass_free)
 gboolean _simclr_onednn_pass_is_slow (SimclrOnednnPass *self);
 gsize _simclr_onednn_pass_get_workspace (SimclrOnednnPass *self);
 
-/* weights are (out, kernel, kernel, in) of the convolution. transposed: the pass is the forward convolution
+/* weights are (out, kernel, kernel, in) of the convolution and borrowed until the next run. transposed: the pass is the forward convolution
  * that goes back to its input, of the rotated kernel from out to in channels. */
 void _simclr_onednn_pass_set_weights (
     SimclrOnednnPass *self, const gfloat *weights, gboolean transposed);

@@ -1,5 +1,5 @@
 /* What this library uses of oneDNN, the same for its versions 2 and 3: convolutions by one thread over
- * NHWC activations, and where their weights lie.
+ * NHWC activations.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -46,14 +46,13 @@ typedef struct
   gboolean slow;              /* oneDNN has only general code for this here */
 } SimclrOnednnPrimitive;
 
-/* Where weight (out, tap, in) lies: at the sum of its three offsets, in elements. */
+/* How a memory is laid out: each dimension's stride, after the inner blocks listed from the outermost. */
 typedef struct
 {
-  gsize bytes;
-  gsize *out; /* owns all three */
-  gsize *in;
-  gsize *tap;
-} SimclrOnednnLayout;
+  dnnl_dims_t strides;
+  int blocks;
+  dnnl_dims_t block_sizes, block_dimensions;
+} SimclrOnednnBlocking;
 
 /* NULL and error where there is none for this processor. */
 dnnl_engine_t _simclr_onednn_get_engine (GError **error);
@@ -80,7 +79,5 @@ void _simclr_onednn_primitive_clear (SimclrOnednnPrimitive *self);
 /* The memory that an argument (DNNL_ARG_SRC, ...) of a primitive must have; owned by the primitive. */
 SimclrOnednnDesc _simclr_onednn_primitive_get_desc (SimclrOnednnPrimitive *self, gint argument);
 
-/* Of DNNL_ARG_WEIGHTS or DNNL_ARG_DIFF_WEIGHTS. */
-void _simclr_onednn_layout_init (
-    SimclrOnednnLayout *self, SimclrOnednnDesc desc, const SimclrOnednnProblem *problem);
-void _simclr_onednn_layout_clear (SimclrOnednnLayout *self);
+gsize _simclr_onednn_desc_get_bytes (SimclrOnednnDesc desc);
+void _simclr_onednn_desc_get_blocking (SimclrOnednnDesc desc, SimclrOnednnBlocking *blocking);

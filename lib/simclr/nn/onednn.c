@@ -121,12 +121,6 @@ desc_free (OwnedDesc desc)
     dnnl_memory_desc_destroy (desc);
 }
 
-static gsize
-desc_bytes (SimclrOnednnDesc desc)
-{
-  return desc ? dnnl_memory_desc_get_size (desc) : 0;
-}
-
 static dnnl_status_t
 append_relu (dnnl_post_ops_t operations)
 {
@@ -173,15 +167,8 @@ create_nth (SimclrOnednnDirection direction, const Description *d, dnnl_engine_t
   return status;
 }
 
-typedef struct
-{
-  dnnl_dims_t strides;
-  int blocks;
-  dnnl_dims_t block_sizes, block_dimensions;
-} Blocking;
-
-static void
-get_blocking (SimclrOnednnDesc desc, Blocking *blocking)
+void
+_simclr_onednn_desc_get_blocking (SimclrOnednnDesc desc, SimclrOnednnBlocking *blocking)
 {
   const dnnl_dims_t *strides = NULL, *sizes = NULL, *dimensions = NULL;
 
@@ -219,12 +206,6 @@ static void
 desc_free (OwnedDesc desc)
 {
   g_free (desc);
-}
-
-static gsize
-desc_bytes (SimclrOnednnDesc desc)
-{
-  return desc ? dnnl_memory_desc_get_size (desc) : 0;
 }
 
 static dnnl_status_t
@@ -277,15 +258,8 @@ create_nth (SimclrOnednnDirection direction, const Description *d, dnnl_engine_t
   return *desc || status != dnnl_success ? status : dnnl_out_of_memory;
 }
 
-typedef struct
-{
-  dnnl_dims_t strides;
-  int blocks;
-  dnnl_dims_t block_sizes, block_dimensions;
-} Blocking;
-
-static void
-get_blocking (SimclrOnednnDesc desc, Blocking *blocking)
+void
+_simclr_onednn_desc_get_blocking (SimclrOnednnDesc desc, SimclrOnednnBlocking *blocking)
 {
   const dnnl_blocking_desc_t *from = &desc->format_desc.blocking;
 
@@ -302,6 +276,12 @@ is_blocked (SimclrOnednnDesc desc)
 }
 
 #endif
+
+gsize
+_simclr_onednn_desc_get_bytes (SimclrOnednnDesc desc)
+{
+  return desc ? dnnl_memory_desc_get_size (desc) : 0;
+}
 
 static gboolean
 create_attributes (Description *d, SimclrOnednnExtra extra)
@@ -459,7 +439,8 @@ _simclr_onednn_primitive_init (SimclrOnednnPrimitive *self, SimclrOnednnDirectio
         (gint) problem->kernel);
     return FALSE;
   }
-  self->scratch = desc_bytes (_simclr_onednn_primitive_get_desc (self, DNNL_ARG_SCRATCHPAD));
+  self->scratch =
+      _simclr_onednn_desc_get_bytes (_simclr_onednn_primitive_get_desc (self, DNNL_ARG_SCRATCHPAD));
   return TRUE;
 }
 
@@ -481,49 +462,4 @@ SimclrOnednnDesc
 _simclr_onednn_primitive_get_desc (SimclrOnednnPrimitive *self, gint argument)
 {
   return dnnl_primitive_desc_query_md (self->desc, dnnl_query_exec_arg_md, argument);
-}
-
-/* What index of one dimension adds to the place of an element. Inner blocks are listed from the outermost. */
-static gsize
-get_offset (const Blocking *blocking, dnnl_dim_t dimension, dnnl_dim_t index)
-{
-  dnnl_dim_t offset = 0, stride = 1;
-
-  for (gint block = blocking->blocks - 1; block >= 0; block--) {
-    dnnl_dim_t size = blocking->block_sizes[block];
-
-    if (blocking->block_dimensions[block] == dimension) {
-      offset += index % size * stride;
-      index /= size;
-    }
-    stride *= size;
-  }
-  return (gsize) (offset + index * blocking->strides[dimension]);
-}
-
-void
-_simclr_onednn_layout_init (
-    SimclrOnednnLayout *self, SimclrOnednnDesc desc, const SimclrOnednnProblem *problem)
-{
-  gsize out = (gsize) problem->out, in = (gsize) problem->in, kernel = (gsize) problem->kernel;
-  Blocking blocking;
-
-  get_blocking (desc, &blocking);
-  self->bytes = desc_bytes (desc);
-  self->out = g_new (gsize, out + in + kernel * kernel);
-  self->in = self->out + out;
-  self->tap = self->in + in;
-  for (gsize o = 0; o < out; o++)
-    self->out[o] = get_offset (&blocking, 0, (dnnl_dim_t) o);
-  for (gsize i = 0; i < in; i++)
-    self->in[i] = get_offset (&blocking, 1, (dnnl_dim_t) i);
-  for (gsize tap = 0; tap < kernel * kernel; tap++)
-    self->tap[tap] = get_offset (&blocking, 2, (dnnl_dim_t) (tap / kernel)) +
-                     get_offset (&blocking, 3, (dnnl_dim_t) (tap % kernel));
-}
-
-void
-_simclr_onednn_layout_clear (SimclrOnednnLayout *self)
-{
-  g_clear_pointer (&self->out, g_free);
 }

@@ -17,38 +17,69 @@ typedef struct
   gsize positions;
 } Call;
 
-/* Takes what is larger, or not a number, which then stays. x and y: numbers of their first values. */
-SIMCLR_INLINE void
-take_larger (const Call *call, gsize x, guint8 tap, gsize y, const gboolean half)
+/* The taps of a window that are in the picture: numbers of their first values, and their own numbers. */
+typedef struct
 {
-  guint8 *chosen = call->chosen ? call->chosen + y : NULL;
-
-#pragma GCC ivdep
-  for (gsize c = 0; c < call->channels; c++) {
-    gfloat value = _simclr_load_value (call->in, x + c, half);
-    gfloat old = _simclr_load_value (call->out, y + c, half);
-    gboolean larger = value > old || value != value;
-
-    _simclr_store_value (call->out, y + c, larger ? value : old, half);
-    if (chosen)
-      chosen[c] = larger ? tap : chosen[c];
-  }
-}
+  gsize values[9];
+  guint8 taps[9];
+  guint count;
+} Window;
 
 SIMCLR_INLINE void
-max_pool_window (
-    const Call *call, gsize picture, gsize row, gsize column, gsize y, const gboolean half)
+find_window (const Call *call, gsize picture, gsize row, gsize column, Window *window)
 {
-  for (gsize c = 0; c < call->channels; c++)
-    _simclr_store_value (call->out, y + c, -G_MAXFLOAT, half);
+  window->count = 0;
   for (guint8 tap = 0; tap < 9; tap++) {
     gsize top = row * 2 + tap / 3, left = column * 2 + tap % 3; /* plus one: the padding */
 
     if (top < 1 || left < 1 || top > call->height || left > call->width)
       continue;
-    take_larger (
-        call, picture + ((top - 1) * call->width + left - 1) * call->channels, tap, y, half);
+    window->values[window->count] = picture + ((top - 1) * call->width + left - 1) * call->channels;
+    window->taps[window->count++] = tap;
   }
+}
+
+/* Takes what is larger, or not a number, which then stays. Channels c to c + n - 1; y: number of the first.
+ * (Loops and not vectors: the compiler takes comparisons of vectors apart.) */
+SIMCLR_INLINE void
+max_pool_channels (
+    const Call *call, const Window *window, gsize c, gsize n, gsize y, const gboolean half)
+{
+  gfloat best[SIMCLR_LANES];
+  guint32 chosen[SIMCLR_LANES];
+
+  for (gsize k = 0; k < n; k++) {
+    best[k] = -G_MAXFLOAT;
+    chosen[k] = 4;
+  }
+  for (guint i = 0; i < window->count; i++) {
+    const guint32 tap = window->taps[i];
+
+    for (gsize k = 0; k < n; k++) {
+      gfloat value = _simclr_load_value (call->in, window->values[i] + c + k, half);
+      gboolean larger = !(value <= best[k]) && best[k] == best[k];
+
+      best[k] = larger ? value : best[k];
+      chosen[k] = larger ? tap : chosen[k];
+    }
+  }
+  for (gsize k = 0; k < n; k++)
+    _simclr_store_value (call->out, y + k, best[k], half);
+  if (call->chosen) {
+    for (gsize k = 0; k < n; k++)
+      call->chosen[y + k] = (guint8) chosen[k];
+  }
+}
+
+SIMCLR_INLINE void
+max_pool_window (const Call *call, const Window *window, gsize y, const gboolean half)
+{
+  gsize c = 0;
+
+  for (; c + SIMCLR_LANES <= call->channels; c += SIMCLR_LANES)
+    max_pool_channels (call, window, c, SIMCLR_LANES, y + c, half);
+  for (; c < call->channels; c++)
+    max_pool_channels (call, window, c, 1, y + c, half);
 }
 
 SIMCLR_MULTIVERSION
@@ -63,13 +94,13 @@ max_pool_lines (guint thread, gsize begin, gsize end, gpointer data)
 
     for (gsize column = 0; column < call->out_width; column++) {
       gsize y = (line * call->out_width + column) * call->channels;
+      Window window;
 
-      if (call->chosen)
-        memset (call->chosen + y, 4, call->channels);
+      find_window (call, picture, row, column, &window);
       if (call->half)
-        max_pool_window (call, picture, row, column, y, TRUE);
+        max_pool_window (call, &window, y, TRUE);
       else
-        max_pool_window (call, picture, row, column, y, FALSE);
+        max_pool_window (call, &window, y, FALSE);
     }
   }
 }
@@ -91,28 +122,50 @@ _simclr_max_pool_forward (SimclrParallel *parallel, SimclrPrecision precision, g
   _simclr_parallel_for (parallel, images * call.out_height, 1, max_pool_lines, &call);
 }
 
-/* A pixel's gradient: of the windows around it that chose it, at most four. */
+/* The windows around a pixel, at most four: where their gradients begin, and which tap of them it is. */
 SIMCLR_INLINE void
-gather_pixel (
-    const Call *call, gsize windows, gsize row, gsize column, gsize dx, const gboolean half)
+find_windows (const Call *call, gsize windows, gsize row, gsize column, Window *found)
 {
-  for (gsize c = 0; c < call->channels; c++)
-    _simclr_store_value (call->out, dx + c, 0, half);
+  found->count = 0;
   for (gsize i = row / 2; i <= (row + 1) / 2 && i < call->out_height; i++) {
     for (gsize j = column / 2; j <= (column + 1) / 2 && j < call->out_width; j++) {
-      const guint8 tap = (guint8) ((row + 1 - 2 * i) * 3 + column + 1 - 2 * j);
-      const gsize dy = windows + (i * call->out_width + j) * call->channels;
-
-#pragma GCC ivdep
-      for (gsize c = 0; c < call->channels; c++) {
-        gfloat gradient =
-            call->chosen_in[dy + c] == tap ? _simclr_load_value (call->in, dy + c, half) : 0;
-
-        _simclr_store_value (
-            call->out, dx + c, _simclr_load_value (call->out, dx + c, half) + gradient, half);
-      }
+      found->values[found->count] = windows + (i * call->out_width + j) * call->channels;
+      found->taps[found->count++] = (guint8) ((row + 1 - 2 * i) * 3 + column + 1 - 2 * j);
     }
   }
+}
+
+/* A pixel's gradient: the sum of those of the windows that chose it. Channels c to c + n - 1; dx: number of
+ * the first. */
+SIMCLR_INLINE void
+gather_channels (
+    const Call *call, const Window *windows, gsize c, gsize n, gsize dx, const gboolean half)
+{
+  gfloat sum[SIMCLR_LANES] = {0};
+
+  for (guint i = 0; i < windows->count; i++) {
+    const gsize dy = windows->values[i] + c;
+    const guint8 tap = windows->taps[i];
+
+    for (gsize k = 0; k < n; k++) {
+      gfloat gradient = _simclr_load_value (call->in, dy + k, half);
+
+      sum[k] += call->chosen_in[dy + k] == tap ? gradient : 0;
+    }
+  }
+  for (gsize k = 0; k < n; k++)
+    _simclr_store_value (call->out, dx + k, sum[k], half);
+}
+
+SIMCLR_INLINE void
+gather_pixel (const Call *call, const Window *windows, gsize dx, const gboolean half)
+{
+  gsize c = 0;
+
+  for (; c + SIMCLR_LANES <= call->channels; c += SIMCLR_LANES)
+    gather_channels (call, windows, c, SIMCLR_LANES, dx + c, half);
+  for (; c < call->channels; c++)
+    gather_channels (call, windows, c, 1, dx + c, half);
 }
 
 SIMCLR_MULTIVERSION
@@ -126,11 +179,13 @@ max_pool_backward_lines (guint thread, gsize begin, gsize end, gpointer data)
 
     for (gsize column = 0; column < call->width; column++) {
       gsize dx = (line * call->width + column) * call->channels;
+      Window around;
 
+      find_windows (call, windows, line % call->height, column, &around);
       if (call->half)
-        gather_pixel (call, windows, line % call->height, column, dx, TRUE);
+        gather_pixel (call, &around, dx, TRUE);
       else
-        gather_pixel (call, windows, line % call->height, column, dx, FALSE);
+        gather_pixel (call, &around, dx, FALSE);
     }
   }
 }
