@@ -233,4 +233,32 @@ typedef enum
   SIMCLR_SCHEDULE_CONSTANT,
 } SimclrSchedule;
 
+/**
+ * SimclrClassifierMethod:
+ * @SIMCLR_CLASSIFIER_METHOD_KNN: votes of the most similar examples
+ * @SIMCLR_CLASSIFIER_METHOD_LINEAR: multinomial logistic regression, the paper's linear evaluation
+ * @SIMCLR_CLASSIFIER_METHOD_PROTOTYPE: the label whose examples' mean direction is nearest
+ *
+ * How a classifier finds a label.
+ */
+typedef enum
+{
+  SIMCLR_CLASSIFIER_METHOD_KNN,
+  SIMCLR_CLASSIFIER_METHOD_LINEAR,
+  SIMCLR_CLASSIFIER_METHOD_PROTOTYPE,
+} SimclrClassifierMethod;
+
+/**
+ * SimclrProbeSolver:
+ * @SIMCLR_PROBE_SOLVER_LBFGS: L-BFGS to the optimum
+ * @SIMCLR_PROBE_SOLVER_SGD: the official code's 100 epochs of stochastic gradient descent, no penalty
+ *
+ * How a linear layer on frozen embeddings is fitted.
+ */
+typedef enum
+{
+  SIMCLR_PROBE_SOLVER_LBFGS,
+  SIMCLR_PROBE_SOLVER_SGD,
+} SimclrProbeSolver;
+
 G_END_DECLS

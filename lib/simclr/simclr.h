@@ -14,4 +14,6 @@
 #include <simclr/nn/model.h>
 #include <simclr/train/replay.h>
 #include <simclr/train/trainer.h>
+#include <simclr/evaluate/classifier.h>
+#include <simclr/evaluate/evaluation.h>
 #include <simclr/evaluate/knn.h>

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-# Makes corpus/safetensors: small files that must load (y_) and that must not (n_).
+# Makes corpus/safetensors and corpus/classifier: small files that must load (y_) and that must not (n_).
 # SPDX-License-Identifier: LGPL-2.1-or-later
 import json
 import os
 import struct
 
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus", "safetensors")
+CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
 
 
 def tensor(dtype, shape, begin, end):
@@ -117,7 +117,44 @@ FILES = {
     "n_long_name": file({"x" * 3000: ONE["x"]}, bytes(4)),
 }
 
-os.makedirs(FOLDER, exist_ok=True)
-for name, content in FILES.items():
-    with open(os.path.join(FOLDER, name), "wb") as out:
-        out.write(content)
+
+
+def classifier(labels='["a", "\u732b [{"]', method="knn", classes=(0, 1, 1), value=1.0, linear=True):
+    """Three examples of two floats."""
+    floats = {"examples": [value, 2, 3, 4, 5, 6], "classes": list(classes)}
+    shapes = {"examples": [3, 2], "classes": [len(classes)]}
+    if linear:
+        floats.update(weight=[1, 2, 3, 4], bias=[1, -1])
+        shapes.update(weight=[2, 2], bias=[2])
+    metadata = {"format": "simclr-classifier", "version": "1", "method": method, "labels": labels,
+                "novelty_distance": "0.1"}  # fmt: skip
+    header, data = {"__metadata__": metadata}, b""
+    for name, values in floats.items():
+        begin = len(data)
+        data += struct.pack(f"<{len(values)}f", *values)
+        header[name] = tensor("F32", shapes[name], begin, len(data))
+    return file(header, data)
+
+
+CLASSIFIERS = {
+    "y_neighbours": classifier(linear=False),
+    "y_linear": classifier(method="linear"),
+    "y_prototypes": classifier(method="prototype"),
+    "n_labels_nested": classifier("[" * 100000),
+    "n_labels_twice": classifier('["a", "a"]'),
+    "n_labels_numbers": classifier("[1, 2]"),
+    "n_labels_surplus": classifier('["a", "b", "c"]'),
+    "n_class": classifier(classes=(0, 1, 2)),
+    "n_class_fraction": classifier(classes=(0, 1, 0.5)),
+    "n_class_missing": classifier(classes=(0, 1)),
+    "n_infinite": classifier(value=float("inf")),
+    "n_huge": classifier(value=1e30),
+    "n_method": classifier(method="none"),
+    "n_other": FILES["y_metadata"],
+}
+
+for folder, files in ("safetensors", FILES), ("classifier", CLASSIFIERS):
+    os.makedirs(os.path.join(CORPUS, folder), exist_ok=True)
+    for name, content in files.items():
+        with open(os.path.join(CORPUS, folder, name), "wb") as out:
+            out.write(content)

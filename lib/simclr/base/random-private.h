@@ -11,6 +11,7 @@
 #define SIMCLR_STREAM_AUGMENT (G_GUINT64_CONSTANT (3) << 32)
 #define SIMCLR_STREAM_REPLAY (G_GUINT64_CONSTANT (4) << 32)
 #define SIMCLR_STREAM_TEMPORAL (G_GUINT64_CONSTANT (5) << 32)
+#define SIMCLR_STREAM_PROBE (G_GUINT64_CONSTANT (9) << 32)
 
 /* Philox4x32-10 (Salmon et al. 2011): 128 random bits for each (seed, stream, index). */
 void _simclr_random_bits (guint64 seed, guint64 stream, guint64 index, guint32 bits[4]);

@@ -2,69 +2,19 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/evaluate/knn.h>
 
-#include <simclr/base/blas-private.h>
-#include <simclr/base/parallel-private.h>
+#include <simclr/evaluate/neighbors-private.h>
 #include <simclr/simclr-error.h>
-#include <cblas.h>
 #include <math.h>
 
-/* A tile of similarities stays in the second-level cache. */
-#define TILE_TEST 64
-#define TILE_TRAIN 1024
-
 typedef struct
 {
-  gfloat similarity;
-  gsize row; /* of the training embeddings */
-} Neighbor;
-
-typedef struct
-{
-  gsize size; /* floats of an embedding */
   gsize n_train;
-  gsize n_test;
   gsize neighbors;
   gdouble temperature;
-  gfloat *train; /* of unit length */
-  gfloat *test;
   guint32 *classes; /* of each training embedding, 0 .. n_classes - 1 */
   guint32 *labels;  /* of each class, ascending */
   gsize n_classes;
-  guint32 *predictions;
-
-  /* for each thread */
-  gfloat *tiles;
-  Neighbor *heaps; /* neighbors of each row of a tile, the least similar first */
-  gdouble *votes;
 } Knn;
-
-static gfloat *
-copy_unit_rows (const gfloat *rows, gsize count, gsize size, const gchar *what, GError **error)
-{
-  g_autofree gfloat *unit = g_try_new (gfloat, count * size + 1);
-
-  if (unit == NULL) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MEMORY,
-        "no memory for %" G_GSIZE_FORMAT " embeddings of %" G_GSIZE_FORMAT, count, size);
-    return NULL;
-  }
-  for (gsize row = 0; row < count; row++) {
-    const gfloat *in = rows + row * size;
-    gdouble square = 0, factor;
-
-    for (gsize i = 0; i < size; i++)
-      square += (gdouble) in[i] * in[i];
-    if (!isfinite (square)) {
-      g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_NON_FINITE,
-          "%s embedding %" G_GSIZE_FORMAT " holds a number that is not finite", what, row);
-      return NULL;
-    }
-    factor = square > 0 ? 1 / sqrt (square) : 0;
-    for (gsize i = 0; i < size; i++)
-      unit[row * size + i] = (gfloat) (in[i] * factor);
-  }
-  return g_steal_pointer (&unit);
-}
 
 static gint
 compare_labels (gconstpointer a, gconstpointer b, gpointer data)
@@ -101,44 +51,8 @@ number_classes (Knn *self, const guint32 *labels)
   }
 }
 
-/* Whether a should leave before b: less similar, or as similar and later. */
-static inline gboolean
-is_farther (const Neighbor *a, const Neighbor *b)
-{
-  return a->similarity < b->similarity || (a->similarity == b->similarity && a->row > b->row);
-}
-
-/* Puts a neighbor at the root of a heap and lets it sink. */
-static void
-sink (Neighbor *heap, gsize count, Neighbor neighbor)
-{
-  gsize at = 0;
-
-  while (2 * at + 1 < count) {
-    gsize child = 2 * at + 1;
-
-    if (child + 1 < count && is_farther (&heap[child + 1], &heap[child]))
-      child++;
-    if (!is_farther (&heap[child], &neighbor))
-      break;
-    heap[at] = heap[child];
-    at = child;
-  }
-  heap[at] = neighbor;
-}
-
-static void
-keep_nearest (const Knn *self, const gfloat *similarities, gsize first, gsize count, Neighbor *heap)
-{
-  for (gsize i = 0; i < count; i++) {
-    /* rows come in ascending order, so an equal one is never nearer */
-    if (similarities[i] > heap[0].similarity)
-      sink (heap, self->neighbors, (Neighbor){similarities[i], first + i});
-  }
-}
-
 static guint32
-vote (const Knn *self, const Neighbor *heap, gdouble *votes)
+vote (const Knn *self, const SimclrNeighbor *nearest, gdouble *votes)
 {
   gfloat highest = -G_MAXFLOAT;
   gsize best = 0;
@@ -146,46 +60,15 @@ vote (const Knn *self, const Neighbor *heap, gdouble *votes)
   for (gsize c = 0; c < self->n_classes; c++)
     votes[c] = 0;
   for (gsize i = 0; i < self->neighbors; i++)
-    highest = MAX (highest, heap[i].similarity);
+    highest = MAX (highest, nearest[i].similarity);
   for (gsize i = 0; i < self->neighbors; i++)
-    votes[self->classes[heap[i].row]] +=
-        exp (((gdouble) heap[i].similarity - highest) / self->temperature);
+    votes[self->classes[nearest[i].row]] +=
+        exp (((gdouble) nearest[i].similarity - highest) / self->temperature);
   for (gsize c = 1; c < self->n_classes; c++) {
     if (votes[c] > votes[best])
       best = c;
   }
   return self->labels[best];
-}
-
-static void
-classify_tile (Knn *self, gsize begin, gsize rows, gfloat *tile, Neighbor *heaps, gdouble *votes)
-{
-  for (gsize i = 0; i < rows * self->neighbors; i++)
-    heaps[i] = (Neighbor){-G_MAXFLOAT, 0};
-
-  for (gsize first = 0; first < self->n_train; first += TILE_TRAIN) {
-    gsize count = MIN (TILE_TRAIN, self->n_train - first);
-
-    cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasTrans, (int) rows, (int) count, (int) self->size,
-        1.0f, self->test + begin * self->size, (int) self->size, self->train + first * self->size,
-        (int) self->size, 0.0f, tile, TILE_TRAIN);
-    for (gsize i = 0; i < rows; i++)
-      keep_nearest (self, tile + i * TILE_TRAIN, first, count, heaps + i * self->neighbors);
-  }
-  for (gsize i = 0; i < rows; i++)
-    self->predictions[begin + i] = vote (self, heaps + i * self->neighbors, votes);
-}
-
-static void
-classify (guint thread, gsize begin, gsize end, gpointer data)
-{
-  Knn *self = data;
-  gfloat *tile = self->tiles + (gsize) thread * TILE_TEST * TILE_TRAIN;
-  Neighbor *heaps = self->heaps + (gsize) thread * TILE_TEST * self->neighbors;
-  gdouble *votes = self->votes + (gsize) thread * self->n_classes;
-
-  for (gsize row = begin; row < end; row += TILE_TEST)
-    classify_tile (self, row, MIN (TILE_TEST, end - row), tile, heaps, votes);
 }
 
 static gboolean
@@ -220,21 +103,19 @@ check (gsize n_train_floats, gsize n_train, gsize n_test_floats, guint neighbors
   return TRUE;
 }
 
-/* Memory for the threads; the tables are bounded by the caller's arrays. */
-static void
-run (Knn *self)
+/* All test embeddings: the table of neighbours is as large as the caller's arrays. */
+static guint32 *
+run (Knn *self, const SimclrRows *train, const SimclrRows *test)
 {
   g_autoptr (SimclrParallel) parallel = _simclr_parallel_new (0);
-  gsize threads = _simclr_parallel_get_threads (parallel);
+  g_autofree SimclrNeighbor *found = g_new (SimclrNeighbor, test->count * self->neighbors + 1);
+  g_autofree gdouble *votes = g_new (gdouble, self->n_classes);
+  guint32 *predictions = g_new (guint32, test->count + 1);
 
-  self->tiles = g_new (gfloat, threads * TILE_TEST * TILE_TRAIN);
-  self->heaps = g_new (Neighbor, threads * TILE_TEST * self->neighbors);
-  self->votes = g_new (gdouble, threads * self->n_classes);
-  _simclr_blas_prepare ();
-  _simclr_parallel_for (parallel, self->n_test, TILE_TEST, classify, self);
-  g_free (self->tiles);
-  g_free (self->heaps);
-  g_free (self->votes);
+  _simclr_neighbors_search (parallel, train, test, self->neighbors, found);
+  for (gsize row = 0; row < test->count; row++)
+    predictions[row] = vote (self, found + row * self->neighbors, votes);
+  return predictions;
 }
 
 /**
@@ -263,29 +144,31 @@ simclr_knn_classify (const gfloat *train, gsize n_train_floats, const guint32 *t
     gsize *n_predictions, GError **error)
 {
   Knn self = {.n_train = n_train, .neighbors = neighbors, .temperature = temperature};
+  g_autofree gfloat *unit_train = NULL, *unit_test = NULL;
+  guint32 *predictions;
+  gsize size, n_test;
 
   g_return_val_if_fail (n_predictions != NULL, NULL);
 
   *n_predictions = 0;
   if (!check (n_train_floats, n_train, n_test_floats, neighbors, temperature, error))
     return NULL;
-  self.size = n_train_floats / n_train;
-  self.n_test = n_test_floats / self.size;
-  self.train = copy_unit_rows (train, n_train, self.size, "training", error);
-  if (self.train != NULL)
-    self.test = copy_unit_rows (test, self.n_test, self.size, "test", error);
+  size = n_train_floats / n_train;
+  n_test = n_test_floats / size;
+  unit_train = _simclr_rows_copy_unit (train, n_train, size, "training", error);
+  if (unit_train == NULL)
+    return NULL;
+  unit_test = _simclr_rows_copy_unit (test, n_test, size, "test", error);
+  if (unit_test == NULL)
+    return NULL;
 
-  if (self.test != NULL) {
-    number_classes (&self, train_labels);
-    self.predictions = g_new (guint32, self.n_test + 1);
-    *n_predictions = self.n_test;
-    run (&self);
-  }
-  g_free (self.train);
-  g_free (self.test);
+  number_classes (&self, train_labels);
+  predictions = run (&self, &(SimclrRows){.floats = unit_train, .count = n_train, .size = size},
+      &(SimclrRows){.floats = unit_test, .count = n_test, .size = size});
+  *n_predictions = n_test;
   g_free (self.classes);
   g_free (self.labels);
-  return self.predictions;
+  return predictions;
 }
 
 /**

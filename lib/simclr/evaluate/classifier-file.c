@@ -1,0 +1,334 @@
+/* What a classifier was taught, to and from a safetensors file.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/evaluate/classifier-private.h>
+
+#include <simclr/io/parameter-file-private.h>
+#include <simclr/simclr-enum-types.h>
+#include <simclr/simclr-error.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+
+#define FORMAT "simclr-classifier"
+#define VERSION "1"
+
+static gchar *
+labels_to_json (GPtrArray *labels)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < labels->len; i++)
+    json_builder_add_string_value (builder, g_ptr_array_index (labels, i));
+  json_builder_end_array (builder);
+  root = json_builder_get_root (builder);
+  return json_to_string (root, FALSE);
+}
+
+static const gchar *
+method_nick (SimclrClassifierMethod method)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (SIMCLR_TYPE_CLASSIFIER_METHOD);
+
+  return g_enum_get_value (klass, (gint) method)->value_nick;
+}
+
+static void
+add_examples (SimclrSafetensorsWriter *writer, const SimclrExamples *examples)
+{
+  SimclrRows rows = _simclr_examples_get_rows (examples);
+  gsize shape[2] = {rows.count, rows.size};
+  gfloat *classes = g_new (gfloat, rows.count);
+
+  for (gsize i = 0; i < rows.count; i++)
+    classes[i] = (gfloat) g_array_index (examples->classes, guint32, i);
+  _simclr_safetensors_writer_add (writer, "examples", 2, shape, rows.floats);
+  _simclr_safetensors_writer_take (writer, "classes", 1, shape, classes);
+}
+
+/**
+ * simclr_classifier_save:
+ * @self: a classifier
+ * @path: (type filename): the file
+ * @error: return location for an error
+ *
+ * Writes the examples with their labels, and the fitted linear layer if the method is linear, as a
+ * safetensors file: `examples` (n, size), `classes` (n), `weight` (labels, size) and `bias` (labels) as in
+ * torch.nn.Linear; the labels as a JSON array in the metadata. The write is atomic: whatever happens, @path
+ * is the old file or the new one.
+ *
+ * Returns: %FALSE with @error set (an I/O error, or one of simclr_classifier_fit())
+ */
+gboolean
+simclr_classifier_save (SimclrClassifier *self, const gchar *path, GError **error)
+{
+  g_autoptr (SimclrSafetensorsWriter) writer = NULL;
+  g_autofree gchar *labels = NULL;
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  g_return_val_if_fail (SIMCLR_IS_CLASSIFIER (self), FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  if (!simclr_classifier_fit (self, error)) {
+    g_prefix_error (error, "\"%s\": ", path);
+    return FALSE;
+  }
+  writer = _simclr_safetensors_writer_new ();
+  labels = labels_to_json (self->examples->labels);
+  _simclr_safetensors_writer_set_metadata (writer, "format", FORMAT);
+  _simclr_safetensors_writer_set_metadata (writer, "version", VERSION);
+  _simclr_safetensors_writer_set_metadata (writer, "method", method_nick (self->method));
+  _simclr_safetensors_writer_set_metadata (writer, "labels", labels);
+  _simclr_safetensors_writer_set_metadata (writer, "novelty_distance",
+      g_ascii_dtostr (number, sizeof number, _simclr_classifier_calibrate (self)));
+  if (self->encoder != NULL)
+    _simclr_safetensors_writer_set_metadata (writer, "encoder", self->encoder);
+  add_examples (writer, self->examples);
+  if (self->method == SIMCLR_CLASSIFIER_METHOD_LINEAR) {
+    gsize shape[2] = {self->probe->n_classes, self->probe->size};
+
+    _simclr_safetensors_writer_add (writer, "weight", 2, shape, self->probe->weight);
+    _simclr_safetensors_writer_add (writer, "bias", 1, shape, self->probe->bias);
+  }
+  return _simclr_safetensors_writer_write (writer, path, error);
+}
+
+static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const gchar *format, ...)
+{
+  g_autofree gchar *what = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  what = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  g_set_error_literal (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT, what);
+  return FALSE;
+}
+
+/* One array without anything nested in it: json-glib's parser recurses into whatever depth it is given. */
+static gboolean
+is_flat_array (const gchar *json)
+{
+  gboolean in_string = FALSE;
+  guint opened = 0;
+
+  for (; *json != '\0'; json++) {
+    if (in_string && *json == '\\' && json[1] != '\0')
+      json++;
+    else if (*json == '"')
+      in_string = !in_string;
+    else if (!in_string && (*json == '{' || *json == '/'))
+      return FALSE;
+    else if (!in_string && *json == '[' && opened++ > 0)
+      return FALSE;
+  }
+  return opened == 1;
+}
+
+static gboolean
+read_labels (SimclrExamples *examples, SimclrSafetensors *file, GError **error)
+{
+  const gchar *json = _simclr_safetensors_get_metadata (file, "labels");
+  g_autoptr (JsonNode) root =
+      json != NULL && is_flat_array (json) ? json_from_string (json, NULL) : NULL;
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+  JsonArray *array;
+
+  if (root == NULL || !JSON_NODE_HOLDS_ARRAY (root))
+    return fail (error, "metadata labels is no JSON array of labels");
+  array = json_node_get_array (root);
+  for (guint i = 0; i < json_array_get_length (array); i++) {
+    JsonNode *node = json_array_get_element (array, i);
+    const gchar *label =
+        JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING
+            ? json_node_get_string (node)
+            : NULL;
+
+    if (label == NULL || *label == '\0' || !g_hash_table_add (seen, (gpointer) label))
+      return fail (error, "label %u is empty, no text, or there twice", i);
+    if (!_simclr_label_check (label, error))
+      return FALSE;
+    _simclr_examples_add_label (examples, label);
+  }
+  return TRUE;
+}
+
+/* The tensor of that shape; 0 takes any length. */
+static const SimclrSafetensor *
+find_tensor (
+    SimclrSafetensors *file, const gchar *name, guint n_dims, const guint64 *shape, GError **error)
+{
+  const SimclrSafetensor *tensor = _simclr_safetensors_lookup (file, name);
+  g_autofree gchar *found = NULL;
+  gboolean same = tensor != NULL && tensor->n_dims == n_dims;
+
+  for (guint i = 0; same && i < n_dims; i++)
+    same = tensor->shape[i] > 0 && (shape[i] == 0 || tensor->shape[i] == shape[i]);
+  if (same)
+    return tensor;
+  if (tensor != NULL)
+    found = _simclr_safetensor_describe_shape (tensor);
+  fail (error, "tensor \"%s\" %s%s", name,
+      found != NULL ? "does not fit: its shape is " : "is missing", found != NULL ? found : "");
+  return NULL;
+}
+
+static gfloat *
+read_tensor (SimclrSafetensors *file, const SimclrSafetensor *tensor, GError **error)
+{
+  g_autofree gfloat *floats = g_try_new (gfloat, tensor->count);
+
+  if (floats == NULL) {
+    g_set_error (
+        error, SIMCLR_ERROR, SIMCLR_ERROR_MEMORY, "no memory for tensor \"%s\"", tensor->name);
+    return NULL;
+  }
+  if (!_simclr_safetensors_read_floats (file, tensor, floats, tensor->count, error))
+    return NULL;
+  return g_steal_pointer (&floats);
+}
+
+static gboolean
+read_examples (SimclrExamples *examples, SimclrSafetensors *file, GError **error)
+{
+  const SimclrSafetensor *tensor =
+      find_tensor (file, "examples", 2, (const guint64[]){0, 0}, error);
+  const SimclrSafetensor *classes_tensor =
+      tensor != NULL ? find_tensor (file, "classes", 1, tensor->shape, error) : NULL;
+  g_autofree gfloat *floats = NULL, *classes = NULL;
+  gsize count, size;
+
+  if (classes_tensor == NULL)
+    return FALSE;
+  floats = read_tensor (file, tensor, error);
+  if (floats == NULL)
+    return FALSE;
+  classes = read_tensor (file, classes_tensor, error);
+  if (classes == NULL)
+    return FALSE;
+  count = (gsize) tensor->shape[0];
+  size = (gsize) tensor->shape[1];
+  if (size > G_MAXINT32 || count > G_MAXINT32)
+    return fail (error, "tensor \"examples\" is too large");
+  for (gsize i = 0; i < count; i++) {
+    if (!(classes[i] >= 0) || !(classes[i] < (gfloat) examples->labels->len) ||
+        classes[i] != floorf (classes[i]))
+      return fail (error, "example %" G_GSIZE_FORMAT " is of class %g, but there are %u labels", i,
+          classes[i], examples->labels->len);
+    if (!_simclr_examples_add_row (
+            examples, floats + i * size, size, (guint32) classes[i], error)) {
+      g_prefix_error (error, "example %" G_GSIZE_FORMAT ": ", i);
+      return FALSE;
+    }
+  }
+  for (guint i = 0; i < examples->labels->len; i++)
+    if (g_array_index (examples->counts, guint64, i) == 0)
+      return fail (error, "label %u has no examples", i);
+  return TRUE;
+}
+
+static gboolean
+read_probe (SimclrLinearProbe **probe, const SimclrExamples *examples, SimclrSafetensors *file,
+    GError **error)
+{
+  const guint64 shape[2] = {examples->labels->len, examples->size};
+  const SimclrSafetensor *weight, *bias;
+
+  if (_simclr_safetensors_lookup (file, "weight") == NULL)
+    return TRUE; /* fitted when wanted */
+  weight = find_tensor (file, "weight", 2, shape, error);
+  bias = weight != NULL ? find_tensor (file, "bias", 1, shape, error) : NULL;
+  if (bias == NULL)
+    return FALSE;
+  *probe = _simclr_linear_probe_new (examples->labels->len, examples->size, error);
+  if (*probe == NULL ||
+      !_simclr_safetensors_read_floats (file, weight, (*probe)->weight, weight->count, error) ||
+      !_simclr_safetensors_read_floats (file, bias, (*probe)->bias, bias->count, error))
+    return FALSE;
+  (*probe)->converged = TRUE;
+  for (gsize i = 0; i < weight->count; i++)
+    if (!isfinite ((*probe)->weight[i]))
+      return fail (error, "tensor \"weight\" holds a number that is not finite");
+  for (gsize i = 0; i < bias->count; i++)
+    if (!isfinite ((*probe)->bias[i]))
+      return fail (error, "tensor \"bias\" holds a number that is not finite");
+  return TRUE;
+}
+
+static gboolean
+read_method (SimclrSafetensors *file, SimclrClassifierMethod *method, GError **error)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (SIMCLR_TYPE_CLASSIFIER_METHOD);
+  const gchar *format = _simclr_safetensors_get_metadata (file, "format");
+  const gchar *version = _simclr_safetensors_get_metadata (file, "version");
+  const gchar *nick = _simclr_safetensors_get_metadata (file, "method");
+  GEnumValue *value = nick != NULL ? g_enum_get_value_by_nick (klass, nick) : NULL;
+
+  if (g_strcmp0 (format, FORMAT) != 0)
+    return fail (error, "not the file of a classifier: its format is %s",
+        format != NULL ? format : "not given");
+  if (g_strcmp0 (version, VERSION) != 0)
+    return fail (error, "a classifier of version %s; this one reads version " VERSION,
+        version != NULL ? version : "(none)");
+  if (value == NULL)
+    return fail (error, "metadata method is %s", nick != NULL ? nick : "missing");
+  *method = (SimclrClassifierMethod) value->value;
+  return TRUE;
+}
+
+gboolean
+_simclr_classifier_read (SimclrClassifier *self, SimclrSafetensors *file, GError **error)
+{
+  g_autoptr (SimclrExamples) examples = _simclr_examples_new ();
+  g_autoptr (SimclrLinearProbe) probe = NULL;
+  const gchar *distance = _simclr_safetensors_get_metadata (file, "novelty_distance");
+  SimclrClassifierMethod method = SIMCLR_CLASSIFIER_METHOD_KNN;
+  gdouble calibration = -1;
+
+  if (!read_method (file, &method, error) || !read_labels (examples, file, error) ||
+      !read_examples (examples, file, error) || !read_probe (&probe, examples, file, error))
+    return FALSE;
+  if (distance != NULL)
+    calibration = g_ascii_strtod (distance, NULL);
+
+  _simclr_classifier_invalidate (self);
+  _simclr_examples_free (self->examples);
+  self->examples = g_steal_pointer (&examples);
+  self->probe = g_steal_pointer (&probe);
+  self->method = method;
+  self->calibration = isfinite (calibration) ? calibration : -1;
+  g_free (self->encoder);
+  self->encoder = g_strdup (_simclr_safetensors_get_metadata (file, "encoder"));
+  return TRUE;
+}
+
+/**
+ * simclr_classifier_load:
+ * @self: a classifier
+ * @path: (type filename): a file that simclr_classifier_save() wrote
+ * @error: return location for an error
+ *
+ * Takes over what the file holds in place of what was taught before: examples, labels, the fitted linear
+ * layer, and the properties #SimclrClassifier:method and #SimclrClassifier:encoder. Other properties stay.
+ *
+ * Returns: %FALSE with @error set when the file is not sound; nothing has changed then
+ */
+gboolean
+simclr_classifier_load (SimclrClassifier *self, const gchar *path, GError **error)
+{
+  g_autoptr (SimclrSafetensors) file = NULL;
+
+  g_return_val_if_fail (SIMCLR_IS_CLASSIFIER (self), FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  file = _simclr_safetensors_open (path, error);
+  if (file == NULL)
+    return FALSE;
+  if (!_simclr_classifier_read (self, file, error)) {
+    g_prefix_error (error, "\"%s\": ", path);
+    return FALSE;
+  }
+  g_object_notify_by_pspec (
+      G_OBJECT (self), g_object_class_find_property (G_OBJECT_GET_CLASS (self), "method"));
+  return TRUE;
+}
