@@ -1,6 +1,8 @@
 /* The plugin's table of contents: every element is registered here, all or nothing.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclraugment.h"
+#include "gstsimclrclassificationmeta.h"
+#include "gstsimclrclassifier.h"
 #include "gstsimclrembeddingmeta.h"
 #include "gstsimclrencoder.h"
 #include "gstsimclrforwardmeta.h"
@@ -11,12 +13,14 @@ static gboolean
 plugin_init (GstPlugin *plugin)
 {
   gst_simclr_embedding_meta_register ();
+  gst_simclr_classification_meta_register ();
   gst_simclr_forward_meta_get_info ();
 
   return GST_ELEMENT_REGISTER (simclrreplay, plugin) &&
          GST_ELEMENT_REGISTER (simclraugment, plugin) &&
          GST_ELEMENT_REGISTER (simclrencoder, plugin) &&
-         GST_ELEMENT_REGISTER (simclrtrainer, plugin);
+         GST_ELEMENT_REGISTER (simclrtrainer, plugin) &&
+         GST_ELEMENT_REGISTER (simclrclassifier, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, simclr,

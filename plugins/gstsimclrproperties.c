@@ -49,6 +49,12 @@ static const Described described[] = {
             "Times the square root of the pairs in a batch"}},
     {simclr_schedule_get_type, {"Linear warm-up, then half a cosine down to zero at the last step",
                                    "Linear warm-up, then constant"}},
+    {simclr_classifier_method_get_type, {"Votes of the most similar examples",
+                                            "Multinomial logistic regression (linear evaluation)",
+                                            "The label whose examples' mean direction is nearest"}},
+    {simclr_probe_solver_get_type,
+        {"L-BFGS to the optimum", "The official code's 100 epochs of stochastic gradient "
+                                  "descent, without penalty"}},
 };
 
 static GType
@@ -113,6 +119,9 @@ gst_simclr_property_like (GParamSpec *library, GParamFlags flags)
     return g_param_spec_uint64 (
         name, nick, blurb, number->minimum, number->maximum, number->default_value, flags);
   }
+  if (G_IS_PARAM_SPEC_BOOLEAN (library))
+    return g_param_spec_boolean (
+        name, nick, blurb, G_PARAM_SPEC_BOOLEAN (library)->default_value, flags);
   g_assert (G_IS_PARAM_SPEC_ENUM (library));
   return g_param_spec_enum (name, nick, blurb, gst_simclr_described_enum (library->value_type),
       G_PARAM_SPEC_ENUM (library)->default_value, flags);

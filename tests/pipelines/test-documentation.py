@@ -62,4 +62,8 @@ def test_pipelines_of_simclrtrainer():
     check('simclrtrainer')
 
 
+def test_pipelines_of_simclrclassifier():
+    check('simclrclassifier')
+
+
 tap.run(globals())

@@ -159,7 +159,7 @@ simclr_classifier_class_init (SimclrClassifierClass *klass)
   object_class->finalize = simclr_classifier_finalize;
 
   properties[PROP_METHOD] = g_param_spec_enum ("method", "Method",
-      "How labels follow from the examples; simclr_classifier_load() sets it to the file's.",
+      "How labels follow from the examples; a file that is loaded brings its own.",
       SIMCLR_TYPE_CLASSIFIER_METHOD, SIMCLR_CLASSIFIER_METHOD_KNN, READWRITE);
   properties[PROP_NEIGHBORS] = g_param_spec_uint ("neighbors", "Neighbors",
       "Nearest examples that vote when method=knn, all if there are fewer. The default is "

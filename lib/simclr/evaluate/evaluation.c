@@ -5,7 +5,8 @@
 #include <simclr/evaluate/examples-private.h>
 #include <simclr/simclr-error.h>
 #include <json-glib/json-glib.h>
-#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* True labels that rank lower than this are in no top-k. */
 #define MOST_RANKS 1024
@@ -101,6 +102,39 @@ get_rank (const gchar *truth, const gchar *const *labels, const gfloat *scores, 
   return rank;
 }
 
+typedef struct
+{
+  gchar *key;
+  guint number;
+} Ordered;
+
+static gint
+compare_ordered (gconstpointer a, gconstpointer b)
+{
+  const Ordered *x = a, *y = b;
+  gint order = strcmp (x->key, y->key);
+
+  return order != 0 ? order : (gint) x->number - (gint) y->number;
+}
+
+/* Numbers of the labels, sorted as a person sorts files: 9 before 10. */
+static guint *
+sort_labels (SimclrEvaluation *self)
+{
+  guint n = self->labels->len, *numbers = g_new (guint, n + 1);
+  g_autofree Ordered *ordered = g_new (Ordered, n + 1);
+
+  for (guint i = 0; i < n; i++)
+    ordered[i] =
+        (Ordered){g_utf8_collate_key_for_filename (g_ptr_array_index (self->labels, i), -1), i};
+  qsort (ordered, n, sizeof *ordered, compare_ordered);
+  for (guint i = 0; i < n; i++) {
+    numbers[i] = ordered[i].number;
+    g_free (ordered[i].key);
+  }
+  return numbers;
+}
+
 /**
  * simclr_evaluation_add:
  * @self: an evaluation
@@ -136,7 +170,6 @@ simclr_evaluation_add (SimclrEvaluation *self, const gchar *truth, const gchar *
   }
   if (!_simclr_label_check (truth, error))
     return FALSE;
-  /* labels come up in the classifier's order */
   for (gsize i = 0; i < n_labels; i++)
     get_number (self, labels[i]);
   for (gsize i = 1; i < n_labels; i++)
@@ -191,19 +224,20 @@ simclr_evaluation_get_top (SimclrEvaluation *self, guint k)
  * simclr_evaluation_get_labels:
  * @self: an evaluation
  *
- * Returns: (transfer full) (array zero-terminated=1): all labels, predicted or true: the classifier's in its
- *   order, then those it does not know
+ * Returns: (transfer full) (array zero-terminated=1): all labels that were to choose from or true, sorted
  */
 gchar **
 simclr_evaluation_get_labels (SimclrEvaluation *self)
 {
+  g_autofree guint *order = NULL;
   gchar **labels;
 
   g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), NULL);
 
+  order = sort_labels (self);
   labels = g_new0 (gchar *, self->labels->len + 1);
   for (guint i = 0; i < self->labels->len; i++)
-    labels[i] = g_strdup (g_ptr_array_index (self->labels, i));
+    labels[i] = g_strdup (g_ptr_array_index (self->labels, order[i]));
   return labels;
 }
 
@@ -218,18 +252,20 @@ simclr_evaluation_get_labels (SimclrEvaluation *self)
 guint64 *
 simclr_evaluation_get_confusion (SimclrEvaluation *self, gsize *n)
 {
+  g_autofree guint *order = NULL;
   guint labels;
   guint64 *cells;
 
   g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), NULL);
   g_return_val_if_fail (n != NULL, NULL);
 
+  order = sort_labels (self);
   labels = self->labels->len;
   *n = (gsize) labels * labels;
   cells = g_new (guint64, *n + 1);
   for (guint row = 0; row < labels; row++)
     for (guint column = 0; column < labels; column++)
-      cells[(gsize) row * labels + column] = get_cell (self, row, column);
+      cells[(gsize) row * labels + column] = get_cell (self, order[row], order[column]);
   return cells;
 }
 
@@ -306,10 +342,12 @@ simclr_evaluation_to_json (SimclrEvaluation *self)
 {
   g_autoptr (JsonBuilder) builder = NULL;
   g_autoptr (JsonNode) root = NULL;
+  g_autofree guint *order = NULL;
 
   g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), NULL);
 
   builder = json_builder_new ();
+  order = sort_labels (self);
   json_builder_begin_object (builder);
   json_builder_set_member_name (builder, "frames");
   json_builder_add_int_value (builder, (gint64) self->count);
@@ -318,14 +356,14 @@ simclr_evaluation_to_json (SimclrEvaluation *self)
   json_builder_set_member_name (builder, "classes");
   json_builder_begin_array (builder);
   for (guint i = 0; i < self->labels->len; i++)
-    add_class (self, builder, g_ptr_array_index (self->labels, i));
+    add_class (self, builder, g_ptr_array_index (self->labels, order[i]));
   json_builder_end_array (builder);
   json_builder_set_member_name (builder, "confusion");
   json_builder_begin_array (builder);
   for (guint row = 0; row < self->labels->len; row++) {
     json_builder_begin_array (builder);
     for (guint column = 0; column < self->labels->len; column++)
-      json_builder_add_int_value (builder, (gint64) get_cell (self, row, column));
+      json_builder_add_int_value (builder, (gint64) get_cell (self, order[row], order[column]));
     json_builder_end_array (builder);
   }
   json_builder_end_array (builder);

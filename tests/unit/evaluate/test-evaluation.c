@@ -80,6 +80,26 @@ test_ties_are_settled (void)
 }
 
 static void
+test_labels_are_sorted (void)
+{
+  const gchar *const numbers[] = {"10", "9", "2"};
+  const gfloat scores[3] = {1, 0, 0};
+  const guint64 expected[9] = {0, 0, 0, 0, 0, 1, 0, 0, 0};
+  g_autoptr (SimclrEvaluation) self = simclr_evaluation_new ();
+  g_auto (GStrv) names = NULL;
+  g_autofree guint64 *cells = NULL;
+  gsize n;
+
+  simclr_evaluation_add (self, "9", numbers, 3, scores, 3, NULL);
+  names = simclr_evaluation_get_labels (self);
+  g_assert_cmpstr (names[0], ==, "2");
+  g_assert_cmpstr (names[1], ==, "9");
+  g_assert_cmpstr (names[2], ==, "10");
+  cells = simclr_evaluation_get_confusion (self, &n);
+  g_assert_cmpmem (cells, sizeof expected, expected, sizeof expected);
+}
+
+static void
 test_json_says_the_same (void)
 {
   g_autoptr (SimclrEvaluation) self = make_example ();
@@ -125,6 +145,7 @@ main (int argc, char **argv)
   g_test_add_func ("/evaluation/shares-are-counted", test_shares_are_counted);
   g_test_add_func ("/evaluation/confusion-is-counted", test_confusion_is_counted);
   g_test_add_func ("/evaluation/ties-are-settled", test_ties_are_settled);
+  g_test_add_func ("/evaluation/labels-are-sorted", test_labels_are_sorted);
   g_test_add_func ("/evaluation/json-says-the-same", test_json_says_the_same);
   g_test_add_func ("/evaluation/nothing-is-zero-and-nonsense-an-error",
       test_nothing_is_zero_and_nonsense_an_error);

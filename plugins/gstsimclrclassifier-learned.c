@@ -1,0 +1,193 @@
+/* What simclrclassifier has learned, where it lies, and the file of labels.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsimclrclassifier-private.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gstsimclrmessages.h"
+
+#define GST_CAT_DEFAULT gst_simclr_classifier_debug
+
+/* Lines without their ends, empty ones too; the last line may end or not. */
+gchar **
+_gst_simclr_classifier_read_lines (const gchar *path, guint64 *n, GError **error)
+{
+  g_autofree gchar *text = NULL;
+  gchar **lines;
+  const gchar *begin, *end;
+  gsize length;
+  guint count;
+
+  if (!g_file_get_contents (path, &text, &length, error))
+    return NULL;
+  if (!g_utf8_validate (text, (gssize) length, &end)) {
+    guint line = 1;
+
+    for (const gchar *at = text; at < end; at++)
+      line += *at == '\n';
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT, "line %u is not UTF-8 text", line);
+    return NULL;
+  }
+  begin = g_str_has_prefix (text, "\xef\xbb\xbf") ? text + 3 : text;
+  lines = g_strsplit (begin, "\n", -1);
+  count = g_strv_length (lines);
+  if (count > 0 && *lines[count - 1] == '\0')
+    g_clear_pointer (&lines[--count], g_free);
+  for (guint i = 0; i < count; i++)
+    g_strstrip (lines[i]);
+  *n = count;
+  return lines;
+}
+
+static gboolean
+read_labels (GstSimclrClassifier *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (self->active.labels == NULL)
+    return TRUE;
+  self->lines = _gst_simclr_classifier_read_lines (self->active.labels, &self->n_lines, &error);
+  if (self->lines != NULL)
+    return TRUE;
+  GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
+      ("Could not read labels=\"%s\".", self->active.labels), ("%s", error->message));
+  return FALSE;
+}
+
+/* What is taught for hours must not end with a folder that is not there. */
+static gboolean
+check_folder (GstSimclrClassifier *self, const gchar *property, const gchar *path)
+{
+  g_autofree gchar *folder = NULL;
+
+  if (path == NULL)
+    return TRUE;
+  folder = g_path_get_dirname (path);
+  if (g_file_test (folder, G_FILE_TEST_IS_DIR) && !g_file_test (path, G_FILE_TEST_IS_DIR) &&
+      g_access (folder, W_OK | X_OK) == 0)
+    return TRUE;
+  GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
+      ("%s=\"%s\" cannot be written: \"%s\" is no folder to write a file of that name to.",
+          property, path, folder),
+      (NULL));
+  return FALSE;
+}
+
+/* A classifier of its own for each run, with the settings of this moment. */
+static SimclrClassifier *
+make_classifier (GstSimclrClassifier *self, gint *method)
+{
+  SimclrClassifier *classifier = simclr_classifier_new ();
+  guint n;
+  g_autofree GParamSpec **pspecs =
+      g_object_class_list_properties (G_OBJECT_GET_CLASS (classifier), &n);
+
+  GST_OBJECT_LOCK (self);
+  for (guint i = 0; i < n; i++) {
+    g_auto (GValue) value = G_VALUE_INIT;
+
+    g_object_get_property (G_OBJECT (self->prototype), pspecs[i]->name, &value);
+    g_object_set_property (G_OBJECT (classifier), pspecs[i]->name, &value);
+  }
+  *method = -1;
+  if (self->method_set)
+    g_object_get (classifier, "method", method, NULL);
+  GST_OBJECT_UNLOCK (self);
+  return classifier;
+}
+
+static gboolean
+load (GstSimclrClassifier *self, gint method)
+{
+  const gchar *path = self->active.location;
+  g_autoptr (GError) error = NULL;
+
+  if (path == NULL)
+    return TRUE;
+  if (self->active.mode == GST_SIMCLR_CLASSIFIER_FIT) {
+    if (!self->active.resume)
+      return TRUE;
+    if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
+      GST_INFO_OBJECT (self, "\"%s\" is not there yet: beginning afresh", path);
+      return TRUE;
+    }
+  }
+  if (!simclr_classifier_load (self->classifier, path, &error)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
+        ("Could not load location=\"%s\", which mode=fit writes.", path), ("%s", error->message));
+    return FALSE;
+  }
+  if (method >= 0)
+    g_object_set (self->classifier, "method", method, NULL);
+  GST_INFO_OBJECT (self, "\"%s\": %u labels, %" G_GUINT64_FORMAT " examples", path,
+      simclr_classifier_get_n_labels (self->classifier),
+      simclr_classifier_get_n_examples (self->classifier, NULL));
+  return TRUE;
+}
+
+gboolean
+_gst_simclr_classifier_open (GstSimclrClassifier *self)
+{
+  gboolean fits = self->active.mode == GST_SIMCLR_CLASSIFIER_FIT, done;
+  gint method;
+
+  if (!check_folder (self, "location", fits ? self->active.location : NULL) ||
+      !check_folder (self, "report", self->active.report) ||
+      !check_folder (self, "confusion", self->active.confusion) || !read_labels (self))
+    return FALSE;
+  g_mutex_lock (&self->lock);
+  self->classifier = make_classifier (self, &method);
+  self->evaluation = simclr_evaluation_new ();
+  g_mutex_unlock (&self->lock);
+  /* posting an error may run a handler that reads stats: without the lock; nothing streams yet */
+  done = load (self, method);
+  return done;
+}
+
+const gchar *const *
+_gst_simclr_classifier_get_labels (GstSimclrClassifier *self)
+{
+  if (self->labels == NULL)
+    self->labels = simclr_classifier_get_labels (self->classifier);
+  return (const gchar *const *) self->labels;
+}
+
+void
+_gst_simclr_classifier_labels_changed (GstSimclrClassifier *self)
+{
+  g_clear_pointer (&self->labels, g_strfreev);
+}
+
+gboolean
+_gst_simclr_classifier_save (GstSimclrClassifier *self)
+{
+  const gchar *path = self->active.location;
+  g_autoptr (GError) error = NULL;
+  guint64 examples;
+  guint labels;
+  gboolean saved;
+
+  g_mutex_lock (&self->lock);
+  if (path == NULL || self->classifier == NULL || !self->unsaved) {
+    g_mutex_unlock (&self->lock);
+    return TRUE;
+  }
+  examples = simclr_classifier_get_n_examples (self->classifier, NULL);
+  labels = simclr_classifier_get_n_labels (self->classifier);
+  saved = simclr_classifier_save (self->classifier, path, &error);
+  self->unsaved = !saved;
+  g_mutex_unlock (&self->lock);
+
+  if (!saved) {
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, WRITE, ("Could not write location=\"%s\".", path), ("%s", error->message));
+    return FALSE;
+  }
+  GST_INFO_OBJECT (self, "wrote \"%s\"", path);
+  gst_simclr_post_element_message (GST_ELEMENT (self),
+      gst_structure_new ("simclr-learned", "location", G_TYPE_STRING, path, "labels", G_TYPE_UINT,
+          labels, "examples", G_TYPE_UINT64, examples, NULL));
+  return TRUE;
+}
