@@ -37,7 +37,7 @@
  * ## Unknown and novel
  *
  * Novelty is the distance to the nearest example over the distance within which 95 % of the examples have
- * another one (of the other half of their label, in the order of teaching, or of another label): 0 for a
+ * another one (of the other half of their label, in the order of teaching, or of another label; at least 0.001): 0 for a
  * double, 1 at the edge of what was taught. A frame is `unknown` when its confidence is below
  * #simclrclassifier:confidence-threshold or its novelty above #simclrclassifier:novelty-threshold.
  *

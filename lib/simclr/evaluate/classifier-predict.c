@@ -260,7 +260,7 @@ simclr_classifier_predict (
  *
  * How unlike all examples each embedding is: its distance (one minus cosine similarity) to the nearest
  * example, over the distance within which 95 % of the examples have another one that is not of the same
- * half of their label's. So 0 is a double of an example, 1 the edge of what was taught, 2 twice as far
+ * half of their label's (at least 0.001). So 0 is a double of an example, 1 the edge of what was taught, 2 twice as far
  * out. With fewer than two examples everything is 0.
  *
  * Returns: (transfer full) (array length=n_rows) (nullable): a number for each embedding, or %NULL with

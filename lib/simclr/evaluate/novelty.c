@@ -8,8 +8,9 @@
 #define QUANTILE 0.95
 /* More examples than these are judged by a sample, evenly spread. */
 #define MOST_JUDGED 2000
-/* Distances below are rounding. */
-#define LEAST_DISTANCE 1e-6
+/* Examples that are all alike, of a test pattern or a still picture, do not make the next sensor noise
+ * novel. */
+#define LEAST_DISTANCE 1e-3
 
 static gint
 compare_distances (gconstpointer a, gconstpointer b)
@@ -88,7 +89,7 @@ _simclr_novelty_calibrate (SimclrParallel *parallel, const SimclrExamples *examp
   if (n == 0)
     return 0;
   qsort (distances, n, sizeof (gfloat), compare_distances);
-  return distances[(gsize) (QUANTILE * (gdouble) (n - 1) + 0.5)];
+  return MAX (distances[(gsize) (QUANTILE * (gdouble) (n - 1) + 0.5)], LEAST_DISTANCE);
 }
 
 gfloat
@@ -96,7 +97,5 @@ _simclr_novelty (gfloat similarity, gdouble calibration)
 {
   gdouble distance = 1 - (gdouble) similarity;
 
-  if (calibration < LEAST_DISTANCE || distance < LEAST_DISTANCE)
-    return 0;
-  return (gfloat) (distance / calibration);
+  return calibration > 0 && distance > 0 ? (gfloat) (distance / calibration) : 0;
 }
