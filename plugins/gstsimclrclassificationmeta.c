@@ -3,6 +3,7 @@
 #include "gstsimclrclassificationmeta.h"
 
 #ifdef HAVE_GST_ANALYTICS
+#define GST_USE_UNSTABLE_API
 #include <gst/analytics/analytics.h>
 #endif
 
