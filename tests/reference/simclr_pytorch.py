@@ -111,7 +111,9 @@ def train(encoder, head, batches, steps, arguments, look):
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, steps, arguments)
         optimizer.zero_grad()
-        loss = nt_xent(head(encoder(to_tensor(views))), arguments.temperature)
+        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.autocast):
+            projections = head(encoder(to_tensor(views)))
+        loss = nt_xent(projections.float(), arguments.temperature)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -195,6 +197,7 @@ def parse():
     add("--evaluate-every", type=int, default=0, help="epochs between evaluations; 0: only at the end")
     add("--steps", type=int, help="instead of epochs; 0 evaluates what is untrained")
     add("--seed", type=int, default=1)
+    add("--autocast", action="store_true", help="bfloat16 where torch.autocast () takes it")
     add("--threads", type=int, default=len(os.sched_getaffinity(0)))
     add("--checkpoint", help="a file of ours to begin from")
     add("--evaluate", metavar="CHECKPOINT", help="evaluate an encoder of ours and train nothing")
