@@ -16,6 +16,22 @@
  * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, not
  * a whole batch: other branches of a `tee` need not wait until one has filled.
  *
+ * ## Losses
+ *
+ * #GstSimclrTrainer:loss chooses what is made of the similarities of a batch's views (cosines of their
+ * projections). Each view has one positive, the other view of its pair; all others are negatives.
+ *
+ * * `nt-xent`: the paper's loss (Chen et al. 2020, equation 1), a softmax over positive and negatives
+ * * `decoupled`: the same without the positive in the denominator (DCL, Yeh et al. 2021, 2110.06848),
+ *   which learns faster in small batches; `decoupled-weighted` gives pairs whose views are far apart
+ *   more weight (DCLW, sigma 0.5)
+ * * `nt-logistic`, `margin-triplet`: the two others of the paper's table 2, the mean over triples of a
+ *   view, its positive and a negative; with #GstSimclrTrainer:semi-hard (the default) over one triple a
+ *   view, whose negative is the most similar of those less similar than the positive
+ * * `supervised`: all views of a label are positives (Khosla et al. 2020, 2004.11362, L_out)
+ *
+ * The memory that a loss takes grows linearly with the batch.
+ *
  * ## The end of a run
  *
  * With #GstSimclrTrainer:total-steps the trainer has enough after that many steps: it writes the

@@ -20,6 +20,8 @@ struct _SimclrTrainer
 
   SimclrLoss loss;
   gdouble temperature;
+  gdouble margin;
+  gboolean semi_hard;
   guint projection_layers;
   guint projection_hidden;
   guint projection_size;

@@ -6,7 +6,7 @@
 #include <simclr/simclr-enum-types.h>
 #include <simclr/base/arena-private.h>
 #include <simclr/evaluate/statistics-private.h>
-#include <simclr/loss/ntxent-private.h>
+#include <simclr/loss/loss-private.h>
 #include <simclr/nn/encoder-private.h>
 #include <simclr/train/schedule-private.h>
 #include <math.h>
@@ -19,6 +19,8 @@ enum
   PROP_0,
   PROP_LOSS,
   PROP_TEMPERATURE,
+  PROP_MARGIN,
+  PROP_SEMI_HARD,
   PROP_PROJECTION_LAYERS,
   PROP_PROJECTION_HIDDEN,
   PROP_PROJECTION_SIZE,
@@ -51,6 +53,12 @@ simclr_trainer_get_property (GObject *object, guint id, GValue *value, GParamSpe
     break;
   case PROP_TEMPERATURE:
     g_value_set_double (value, self->temperature);
+    break;
+  case PROP_MARGIN:
+    g_value_set_double (value, self->margin);
+    break;
+  case PROP_SEMI_HARD:
+    g_value_set_boolean (value, self->semi_hard);
     break;
   case PROP_PROJECTION_LAYERS:
     g_value_set_uint (value, self->projection_layers);
@@ -116,6 +124,12 @@ simclr_trainer_set_property (GObject *object, guint id, const GValue *value, GPa
     break;
   case PROP_TEMPERATURE:
     self->temperature = g_value_get_double (value);
+    break;
+  case PROP_MARGIN:
+    self->margin = g_value_get_double (value);
+    break;
+  case PROP_SEMI_HARD:
+    self->semi_hard = g_value_get_boolean (value);
     break;
   case PROP_PROJECTION_LAYERS:
     self->projection_layers = g_value_get_uint (value);
@@ -188,6 +202,14 @@ install_loss_properties (void)
   properties[PROP_TEMPERATURE] = g_param_spec_double ("temperature", "Temperature",
       "Temperature of the contrastive loss; a lower one gives the hardest negatives more weight.",
       0.001, 1000, 0.1, READWRITE);
+  properties[PROP_MARGIN] = g_param_spec_double ("margin", "Margin",
+      "loss=margin-triplet: how much more similar (cosine) the positive shall be than a negative.",
+      0, 2, 0.8, READWRITE);
+  properties[PROP_SEMI_HARD] = g_param_spec_boolean ("semi-hard", "Semi-hard negatives",
+      "loss=nt-logistic and margin-triplet: each view learns from one negative, the most similar "
+      "of "
+      "those less similar than its positive, which the paper found better; otherwise from all.",
+      TRUE, READWRITE);
   properties[PROP_PROJECTION_LAYERS] = g_param_spec_uint ("projection-layers", "Projection layers",
       "Dense layers of the projection head, each with BatchNorm, ReLU between them.", 1, 3, 2,
       READWRITE);
@@ -313,7 +335,7 @@ static gboolean
 prepare_memory (
     SimclrTrainer *self, gsize rows, gsize size, gsize columns, guint threads, GError **error)
 {
-  gsize floats = rows * (size + columns) + 32 + _simclr_ntxent_get_scratch (threads, rows, columns);
+  gsize floats = rows * (size + columns) + 32 + _simclr_loss_get_scratch (threads, rows, columns);
 
   if (self->memory && self->memory_rows == rows)
     return TRUE;
@@ -352,7 +374,12 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
   gsize rows = simclr_forward_pass_get_n_views (pass), floats;
   gsize columns = _simclr_projection_head_get_output_size (self->head);
   const gfloat *h = simclr_forward_pass_get_embeddings (pass, &floats);
-  SimclrNtxentResult result;
+  const SimclrLossSettings settings = {.loss = self->loss,
+      .temperature = self->temperature,
+      .margin = self->margin,
+      .semi_hard = self->semi_hard};
+  SimclrLossBatch batch = {.rows = rows, .columns = columns};
+  SimclrLossResult result;
   const gfloat *z;
   gdouble squares;
 
@@ -362,7 +389,8 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
   z = _simclr_projection_head_forward (self->head, parallel, h, rows, error);
   if (!z)
     return FALSE;
-  _simclr_ntxent (parallel, z, rows, columns, self->temperature, self->dz, &result, self->scratch);
+  batch.z = z;
+  _simclr_loss (parallel, &settings, &batch, self->dz, &result, self->scratch);
   _simclr_projection_head_backward (self->head, parallel, self->dz, self->dh);
   if (!simclr_forward_pass_backward (pass, self->dh, floats, error))
     return FALSE;
