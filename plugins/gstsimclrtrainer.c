@@ -32,6 +32,12 @@
  *
  * The memory that a loss takes grows linearly with the batch.
  *
+ * With #GstSimclrTrainer:negatives the last so many projections are kept as further negatives of every
+ * view, without gradient, which gives a small batch the negatives of a large one (cross-batch memory, Wang
+ * et al. 2020, 1912.06798). The checkpoint holds them.
+ *
+ * With #GstSimclrTrainer:exclude-neighbours frames of one moment are no negatives of each other.
+ *
  * ## The end of a run
  *
  * With #GstSimclrTrainer:total-steps the trainer has enough after that many steps: it writes the

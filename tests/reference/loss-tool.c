@@ -47,9 +47,9 @@ main (int argc, char **argv)
   batch.rows = bytes / sizeof (gfloat) / batch.columns;
   batch.memory_rows = memory_bytes / sizeof (gfloat) / batch.columns;
   streams = g_new0 (guint32, batch.rows + batch.memory_rows);
-  batch.facts = (SimclrLossFacts){times, streams, labels};
+  batch.facts = (SimclrViewFacts){times, streams, labels};
   batch.memory_facts =
-      (SimclrLossFacts){times + batch.rows, streams + batch.rows, labels + batch.rows};
+      (SimclrViewFacts){times + batch.rows, streams + batch.rows, labels + batch.rows};
   dz = g_new (gfloat, batch.rows * batch.columns);
   scratch = g_new (gfloat, _simclr_loss_get_scratch (1, batch.rows, batch.columns));
   _simclr_loss (team, &settings, &batch, dz, &result, scratch);

@@ -4,11 +4,7 @@
 
 #include <simclr/simclr-enums.h>
 #include <simclr/base/parallel-private.h>
-
-/* A view whose stream is this is nobody's neighbour. */
-#define SIMCLR_LOSS_NO_STREAM G_MAXUINT32
-/* A view whose label is this shares it with nobody but its partner. */
-#define SIMCLR_LOSS_NO_LABEL (-1)
+#include <simclr/base/view-facts-private.h>
 
 typedef struct
 {
@@ -20,26 +16,18 @@ typedef struct
                        * other; 0: all are */
 } SimclrLossSettings;
 
-/* What is known of views beside their embeddings, one entry each. NULL where it does not matter. */
-typedef struct
-{
-  gint64 *times;
-  guint32 *streams;
-  gint32 *labels;
-} SimclrLossFacts;
-
 /* z (rows, columns) are the head's outputs before scaling to unit length, rows a0 b0 a1 b1 .... memory
  * (memory_rows, columns) are negatives of unit length to all of them, which get no gradient. Facts are
- * given for both or for none; times and streams together. */
+ * known of both or of none. */
 typedef struct
 {
   const gfloat *z;
   gsize rows;
   gsize columns;
-  SimclrLossFacts facts;
+  SimclrViewFacts facts;
   const gfloat *memory;
   gsize memory_rows;
-  SimclrLossFacts memory_facts;
+  SimclrViewFacts memory_facts;
 } SimclrLossBatch;
 
 typedef struct

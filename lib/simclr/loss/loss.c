@@ -25,7 +25,7 @@ typedef struct
 {
   const gfloat *u;
   gsize count;
-  const SimclrLossFacts *facts;
+  const SimclrViewFacts *facts;
   gboolean is_memory;
 } Candidates;
 
@@ -151,7 +151,7 @@ label_of (const Loss *self, gsize view)
   const gint32 *labels = self->batch->facts.labels;
 
   if (self->settings->loss != SIMCLR_LOSS_SUPERVISED || labels == NULL)
-    return SIMCLR_LOSS_NO_LABEL;
+    return SIMCLR_NO_LABEL;
   return labels[view];
 }
 
@@ -160,15 +160,15 @@ static gboolean
 mask_neighbours (const Loss *self, gsize view, const Candidates *candidates, gsize column,
     gsize columns, gfloat *logits)
 {
-  const SimclrLossFacts *facts = &self->batch->facts, *theirs = candidates->facts;
+  const SimclrViewFacts *facts = &self->batch->facts, *theirs = candidates->facts;
   const gint32 label = label_of (self, view);
 
   if (self->settings->neighbours <= 0 || facts->times == NULL ||
-      facts->streams[view] == SIMCLR_LOSS_NO_STREAM)
+      facts->streams[view] == SIMCLR_NO_STREAM)
     return FALSE;
   _simclr_loss_mask_neighbours (logits, columns, facts->times[view], facts->streams[view],
       theirs->times + column, theirs->streams + column, self->settings->neighbours, label,
-      label != SIMCLR_LOSS_NO_LABEL ? theirs->labels + column : NULL);
+      label != SIMCLR_NO_LABEL ? theirs->labels + column : NULL);
   return TRUE;
 }
 
@@ -215,7 +215,7 @@ add_logits (const Loss *self, gfloat *logits, gsize view, const Candidates *cand
     logits[view - column] = logits[other - column] = SIMCLR_LOSS_NOTHING;
   sums->negatives += masked ? _simclr_loss_count (logits, padded) : columns - (own ? 2 : 0);
   highest = highest_negative = _simclr_loss_highest (logits, padded);
-  if (label != SIMCLR_LOSS_NO_LABEL)
+  if (label != SIMCLR_NO_LABEL)
     highest_negative = _simclr_loss_split_labels (
         logits, columns, label, candidates->facts->labels + column, &sums->same, &sums->n_same);
   sums->highest = MAX (sums->highest, highest_negative);
@@ -311,7 +311,7 @@ make_pull (const Loss *self, gfloat *pull, gsize view, const Candidates *candida
     _simclr_loss_pull_softmax (pull, columns, views->logarithm[view],
         candidates->is_memory ? self->never : views->logarithm + column);
   }
-  if (label != SIMCLR_LOSS_NO_LABEL)
+  if (label != SIMCLR_NO_LABEL)
     _simclr_loss_pull_labels (
         pull, columns, label, candidates->facts->labels + column, views->weight[view], weights);
   if (is_within (view, candidates, column, columns)) {

@@ -50,6 +50,15 @@ guint simclr_forward_pass_get_n_views (SimclrForwardPass *self);
 SIMCLR_API
 const gfloat *simclr_forward_pass_get_embeddings (SimclrForwardPass *self, gsize *n_floats);
 SIMCLR_API
+gboolean simclr_forward_pass_set_times (
+    SimclrForwardPass *self, const gint64 *times, guint n_views, GError **error);
+SIMCLR_API
+gboolean simclr_forward_pass_set_streams (
+    SimclrForwardPass *self, const guint *streams, guint n_views, GError **error);
+SIMCLR_API
+gboolean simclr_forward_pass_set_labels (
+    SimclrForwardPass *self, const gint *labels, guint n_views, GError **error);
+SIMCLR_API
 gboolean simclr_forward_pass_backward (
     SimclrForwardPass *self, const gfloat *gradient, gsize n_floats, GError **error);
 

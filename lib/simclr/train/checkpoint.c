@@ -64,6 +64,8 @@ simclr_trainer_save (SimclrTrainer *self, const gchar *path, GError **error)
   _simclr_weights_file_add (writer, weights);
   _simclr_optimizer_save (self->encoder_state, writer);
   _simclr_optimizer_save (self->head_state, writer);
+  if (self->negatives)
+    _simclr_negatives_save (self->negatives, writer);
   _simclr_safetensors_writer_set_metadata (
       writer, "optimizer", optimizer_nick (self->optimizer.method));
   set_number (writer, "training_step", self->step);

@@ -41,7 +41,7 @@ typedef struct
   gdouble seconds;
 } SimclrTrainingStatistics;
 
-/* SimclrTrainer: a GObject with properties loss, temperature, margin, semi-hard, projection-layers, projection-hidden,
+/* SimclrTrainer: a GObject with properties loss, temperature, margin, semi-hard, negatives, exclude-neighbours, projection-layers, projection-hidden,
  * projection-size, optimizer, learning-rate, learning-rate-scaling, momentum, weight-decay,
  * trust-coefficient, schedule, warmup-steps, total-steps, seed (of the head's initial weights), and
  * read-only step, pairs-seen, skipped-steps, finished. */

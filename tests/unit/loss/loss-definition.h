@@ -33,7 +33,7 @@ label_at (const Definition *d, gsize k)
   const SimclrLossBatch *batch = &d->self->batch;
 
   if (d->self->settings.loss != SIMCLR_LOSS_SUPERVISED || batch->facts.labels == NULL)
-    return SIMCLR_LOSS_NO_LABEL;
+    return SIMCLR_NO_LABEL;
   return k < batch->rows ? batch->facts.labels[k] : batch->memory_facts.labels[k - batch->rows];
 }
 
@@ -44,20 +44,20 @@ is_positive (const Definition *d, gsize i, gsize k)
 
   if (k == (i ^ 1))
     return TRUE;
-  return k != i && label != SIMCLR_LOSS_NO_LABEL && label == label_at (d, k);
+  return k != i && label != SIMCLR_NO_LABEL && label == label_at (d, k);
 }
 
 static inline gboolean
 is_negative (const Definition *d, gsize i, gsize k)
 {
   const SimclrLossBatch *batch = &d->self->batch;
-  const SimclrLossFacts *facts = k < batch->rows ? &batch->facts : &batch->memory_facts;
+  const SimclrViewFacts *facts = k < batch->rows ? &batch->facts : &batch->memory_facts;
   gint64 most = d->self->settings.neighbours;
   gsize at = k < batch->rows ? k : k - batch->rows;
 
   if (k == i || is_positive (d, i, k))
     return FALSE;
-  if (most <= 0 || batch->facts.times == NULL || batch->facts.streams[i] == SIMCLR_LOSS_NO_STREAM ||
+  if (most <= 0 || batch->facts.times == NULL || batch->facts.streams[i] == SIMCLR_NO_STREAM ||
       batch->facts.streams[i] != facts->streams[at])
     return TRUE;
   return ABS (batch->facts.times[i] - facts->times[at]) > most;

@@ -17,21 +17,21 @@ compute (Case *self, SimclrParallel *team)
 }
 
 static void
-facts_init (SimclrLossFacts *facts, gsize count, guint64 seed)
+facts_init (SimclrViewFacts *facts, gsize count, guint64 seed)
 {
-  *facts = (SimclrLossFacts){
+  *facts = (SimclrViewFacts){
       g_new (gint64, count + 1), g_new (guint32, count + 1), g_new (gint32, count + 1)};
   for (gsize i = 0; i < count; i++) {
     facts->times[i] = (gint64) _simclr_random_below (seed, 2, i, 1000);
     facts->streams[i] = (guint32) _simclr_random_below (seed, 3, i, 3);
     facts->labels[i] = (gint32) _simclr_random_below (seed, 4, i / 2, 5) - 1;
     if (facts->streams[i] == 2)
-      facts->streams[i] = SIMCLR_LOSS_NO_STREAM;
+      facts->streams[i] = SIMCLR_NO_STREAM;
   }
 }
 
 static void
-facts_clear (SimclrLossFacts *facts)
+facts_clear (SimclrViewFacts *facts)
 {
   g_free (facts->times);
   g_free (facts->streams);
@@ -318,7 +318,7 @@ test_no_negatives_teach_nothing (gconstpointer data)
   variant_init (&self, variant, 16, 4, 0.5, 10);
   if (variant->loss == SIMCLR_LOSS_SUPERVISED)
     for (gsize i = 0; i < 16; i++)
-      self.batch.facts.labels[i] = SIMCLR_LOSS_NO_LABEL;
+      self.batch.facts.labels[i] = SIMCLR_NO_LABEL;
   for (gsize i = 0; i < 16; i++) {
     self.batch.facts.times[i] = 100;
     self.batch.facts.streams[i] = 7;
@@ -361,7 +361,7 @@ test_supervised_without_labels_is_nt_xent (void)
   case_init (&supervised, SIMCLR_LOSS_SUPERVISED, 140, 16, 0.5, 10);
   case_init (&plain, SIMCLR_LOSS_NT_XENT, 140, 16, 0.5, 10);
   for (gint i = 0; i < 140; i++)
-    supervised.batch.facts.labels[i] = i < 70 ? i / 2 : SIMCLR_LOSS_NO_LABEL;
+    supervised.batch.facts.labels[i] = i < 70 ? i / 2 : SIMCLR_NO_LABEL;
   compute (&supervised, NULL);
   compute (&plain, NULL);
   g_assert_cmpfloat_with_epsilon (supervised.result.loss, plain.result.loss, 1e-6);

@@ -35,7 +35,7 @@ assert_same_tensors (GBytes *a, GBytes *b)
 }
 
 static void
-test_resume_is_exact (SimclrOptimizer optimizer)
+check_resume (SimclrOptimizer optimizer, guint negatives)
 {
   g_autofree gchar *path = temporary_path ();
   g_auto (Run) whole = new_run (optimizer);
@@ -45,6 +45,8 @@ test_resume_is_exact (SimclrOptimizer optimizer)
   g_autoptr (GError) error = NULL;
   guint64 position;
 
+  g_object_set (whole.trainer, "negatives", negatives, NULL);
+  g_object_set (rest.trainer, "negatives", negatives, NULL);
   for (guint64 i = 0; i < 3; i++)
     step (&whole, i);
   half = save_and_read (whole.trainer, path);
@@ -72,6 +74,21 @@ test_resume_is_exact (SimclrOptimizer optimizer)
   g_assert_true (g_bytes_equal (whole_end, rest_end));
   g_assert_false (g_bytes_equal (whole_end, half));
   remove_with_folder (path);
+}
+
+static void
+test_resume_is_exact (SimclrOptimizer optimizer)
+{
+  check_resume (optimizer, 0);
+}
+
+/* A queue that is full and turns round, and one that is not full yet. */
+static void
+test_resume_with_negatives_is_exact (void)
+{
+  check_resume (SIMCLR_OPTIMIZER_SGD, 37);
+  check_resume (SIMCLR_OPTIMIZER_SGD, 3 * VIEWS);
+  check_resume (SIMCLR_OPTIMIZER_SGD, 1000);
 }
 
 /* Nothing trained, nothing saved: a file that is there stays as it is. */
@@ -226,6 +243,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   add_variants ("/checkpoint/resume-is-exact", test_resume_is_exact);
+  g_test_add_func (
+      "/checkpoint/resume-with-negatives-is-exact", test_resume_with_negatives_is_exact);
   g_test_add_func ("/checkpoint/nothing-to-save", test_nothing_to_save);
   add_variants ("/checkpoint/bad-step-changes-nothing", test_bad_step_changes_nothing);
   g_test_add_func ("/checkpoint/bad-first-step", test_bad_first_step);
