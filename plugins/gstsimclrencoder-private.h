@@ -39,6 +39,7 @@ typedef struct
   gchar *location;
   gchar *model;
   guint batch_size; /* 0: by the mode */
+  guint microbatch_size;
   GstClockTime batch_timeout;
   SimclrOutput output;
   SimclrPrecision precision;

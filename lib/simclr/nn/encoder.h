@@ -38,6 +38,8 @@ SimclrPrecision simclr_encoder_get_precision (SimclrEncoder *self);
 
 /* training */
 SIMCLR_API
+void simclr_encoder_set_microbatch_size (SimclrEncoder *self, guint pairs);
+SIMCLR_API
 SimclrForwardPass *simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
