@@ -44,6 +44,7 @@ struct _GstSimclrTrainer
   guint64 step;
   guint64 saved_step;
   guint skipped_in_a_row;
+  gboolean collapsed, diverging; /* and that was said */
   gint64 warned_at, progress_at; /* monotonic times; 0: never */
   gdouble loss;
   gboolean in_progress;

@@ -72,10 +72,20 @@
  * * `embedding-deviation` (#gdouble): spread of the unit-length projections, 1 when even, 0 when
  *   collapsed
  * * `effective-rank` (#gdouble): dimensions that the projections use (RankMe)
+ * * `collapsed-dimensions` (#guint): dimensions of the unit-length projections that deviate by less than a
+ *   hundredth of an even spread
+ * * `alignment` (#gdouble): mean squared distance between the projections of a pair, 0 when they are the
+ *   same, 2 when unrelated (Wang and Isola 2020, 2005.10242)
+ * * `uniformity` (#gdouble): log of the mean of exp(-2 squared distance) between pairs, -4 when spread
+ *   evenly over many dimensions, 0 when collapsed; of 256 pairs at most
+ * * `collapsed` (#gboolean): for 20 steps the projections have been all alike (deviation under 0.1) or on
+ *   one line (effective rank under 2)
+ * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it ever was
  * * `pairs` (#guint64): pairs that entered training since step 0
  * * `skipped-steps` (#guint64): steps that changed nothing because loss or gradient were not finite
  *
- * A skipped step is also said in a warning, at most one in five seconds; 100 in a row are an error.
+ * A skipped step is also said in a warning, at most one in five seconds; 100 in a row are an error. That
+ * training has collapsed or diverges is a warning, once when it begins.
  *
  * Each checkpoint posts `simclr-checkpoint` with `location` (#gchararray) and `step` (#guint64). With
  * #GstSimclrTrainer:total-steps progress messages of code `training` are posted about once a second;
@@ -263,6 +273,7 @@ reset (GstSimclrTrainer *self)
   gst_simclr_branch_restore (&self->branch);
   self->total_steps = self->first_step = self->step = self->saved_step = 0;
   self->skipped_in_a_row = 0;
+  self->collapsed = self->diverging = FALSE;
   self->warned_at = self->progress_at = 0;
   self->loss = 0;
   self->in_progress = self->finished = FALSE;

@@ -664,6 +664,44 @@ test_two_trainers_of_one_encoder_are_an_error (void)
   g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_ERROR);
 }
 
+/* A black picture: 15 steps are no event, 50 are one. */
+static void
+test_a_collapse_is_said_once (void)
+{
+  for (guint steps = 15; steps <= 50; steps += 35) {
+    g_autofree gchar *launch = g_strdup_printf (
+        "videotestsrc pattern=black num-buffers=%u ! video/x-raw,format=RGB,width=20,height=18 ! "
+        "simclraugment size=16 jitter-probability=0 ! simclrencoder " TINY
+        " batch-size=4 threads=1 ! simclrtrainer",
+        4 * steps);
+    g_autoptr (GstElement) pipeline = gst_object_ref_sink (gst_parse_launch (launch, NULL));
+    g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+    g_autoptr (GstMessage) end = NULL;
+    guint warnings = 0;
+    gchar *text;
+
+    gst_element_set_state (pipeline, GST_STATE_PLAYING);
+    while (end == NULL) {
+      GstMessage *message = gst_bus_timed_pop_filtered (
+          bus, 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_WARNING);
+
+      g_assert_nonnull (message);
+      if (GST_MESSAGE_TYPE (message) != GST_MESSAGE_WARNING) {
+        end = message;
+        break;
+      }
+      gst_message_parse_warning (message, NULL, &text);
+      assert_contains (text, "effective-rank");
+      g_free (text);
+      gst_message_unref (message);
+      warnings++;
+    }
+    g_assert_cmpint (GST_MESSAGE_TYPE (end), ==, GST_MESSAGE_EOS);
+    g_assert_cmpuint (warnings, ==, steps > 20 ? 1 : 0);
+    gst_element_set_state (pipeline, GST_STATE_NULL);
+  }
+}
+
 #define ADD(name, settings, function)                                                              \
   g_test_add ("/trainer/" name, Fixture, settings, set_up, function, tear_down)
 
@@ -703,6 +741,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/two-trainings", test_two_trainings_end_a_run_without_end);
   g_test_add_func ("/trainer/preroll", test_the_first_word_of_a_stream_is_preroll_enough);
   g_test_add_func ("/trainer/watched", test_embeddings_can_be_watched_while_training);
+  g_test_add_func ("/trainer/collapse", test_a_collapse_is_said_once);
   g_test_add_func ("/trainer/two-trainers", test_two_trainers_of_one_encoder_are_an_error);
   return g_test_run ();
 }

@@ -6,6 +6,7 @@
 #include <simclr/io/safetensors-private.h>
 #include <simclr/nn/projection-head-private.h>
 #include <simclr/nn/weights-private.h>
+#include <simclr/train/health-private.h>
 #include <simclr/train/negatives-private.h>
 #include <simclr/train/optimizer-private.h>
 
@@ -49,6 +50,8 @@ struct _SimclrTrainer
   /* From resume to the first step */
   SimclrWeights *resumed;
   SimclrSafetensors *resumed_file;
+
+  SimclrHealth health;
 
   /* One step's memory */
   gsize memory_rows;

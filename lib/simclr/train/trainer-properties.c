@@ -191,12 +191,13 @@ install_loss_properties (void)
       "Temperature of the contrastive loss; a lower one gives the hardest negatives more weight.",
       0.001, 1000, 0.1, READWRITE);
   properties[PROP_MARGIN] = g_param_spec_double ("margin", "Margin",
-      "loss=margin-triplet: how much more similar (cosine) the positive shall be than a negative.",
+      "How much more similar (cosine) the positive shall be than a negative; for "
+      "loss=margin-triplet.",
       0, 2, 0.8, READWRITE);
   properties[PROP_SEMI_HARD] = g_param_spec_boolean ("semi-hard", "Semi-hard negatives",
-      "loss=nt-logistic and margin-triplet: each view learns from one negative, the most similar "
-      "of "
-      "those less similar than its positive, which the paper found better; otherwise from all.",
+      "Each view learns from one negative, the most similar of those less similar than its "
+      "positive, "
+      "which the paper found better; otherwise from all. For loss=nt-logistic and margin-triplet.",
       TRUE, READWRITE);
   properties[PROP_NEGATIVES] = g_param_spec_uint ("negatives", "Negatives",
       "Projections of past steps that are negatives of all views beside those of the batch; 0: "

@@ -187,10 +187,21 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch
   statistics->contrastive_accuracy = result.accuracy;
   statistics->contrastive_entropy = result.entropy;
   statistics->gradient_norm = sqrt (squares);
-  statistics->embedding_deviation =
-      _simclr_embedding_deviation (batch->z, rows, columns, self->doubles);
-  statistics->effective_rank = _simclr_effective_rank (batch->z, rows, columns, self->doubles);
   return TRUE;
+}
+
+static void
+describe_projections (
+    SimclrTrainer *self, const SimclrLossBatch *batch, SimclrTrainingStatistics *statistics)
+{
+  const gfloat *z = batch->z;
+  const gsize rows = batch->rows, columns = batch->columns;
+
+  statistics->embedding_deviation = _simclr_embedding_deviation (
+      z, rows, columns, &statistics->collapsed_dimensions, self->doubles);
+  statistics->effective_rank = _simclr_effective_rank (z, rows, columns, self->doubles);
+  statistics->alignment = _simclr_alignment (z, rows, columns);
+  statistics->uniformity = _simclr_uniformity (z, rows, columns, self->doubles);
 }
 
 static void
@@ -238,15 +249,20 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
       !compute_gradients (self, pass, &batch, statistics, error))
     return FALSE;
 
-  pairs = simclr_forward_pass_get_n_views (pass) / 2;
+  describe_projections (self, &batch, statistics);
+  pairs = batch.rows / 2;
   statistics->learning_rate = _simclr_schedule_rate (self->schedule,
       _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step,
       self->warmup_steps, self->total_steps);
   statistics->was_skipped = !isfinite (statistics->loss) || !isfinite (statistics->gradient_norm);
-  if (statistics->was_skipped)
+  if (statistics->was_skipped) {
     self->skipped++;
-  else
+    statistics->collapsed = self->health.collapsed;
+    statistics->diverging = self->health.diverging;
+  } else {
     take_step (self, pass, &batch, statistics->learning_rate);
+    _simclr_health_update (&self->health, statistics, MIN (batch.rows, batch.columns));
+  }
   self->step++;
   self->pairs_seen += pairs;
 

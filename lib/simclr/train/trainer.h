@@ -21,6 +21,14 @@ G_BEGIN_DECLS
  * @embedding_deviation: mean over dimensions of the deviation of unit-length projections over the
  *   batch, times the square root of the dimensions: 1 when spread evenly, 0 when collapsed
  * @effective_rank: exponential of the entropy of the projections' singular values (RankMe)
+ * @collapsed_dimensions: dimensions of the unit-length projections that deviate by less than a hundredth of
+ *   an even spread
+ * @alignment: mean squared distance of the unit-length projections of a pair, 0 when they are the same
+ *   (Wang and Isola 2020)
+ * @uniformity: log of the mean of exp (-2 squared distance) between pairs, -4 when spread evenly, 0 when
+ *   collapsed (Wang and Isola 2020), over at most 256 pairs
+ * @collapsed: for some steps now the projections have been all alike or on one line
+ * @diverging: for some steps now the loss has been well above what it had come down to
  * @seconds: time the step took in this call (forward pass not included)
  *
  * What one training step did.
@@ -38,6 +46,11 @@ typedef struct
   gdouble gradient_norm;
   gdouble embedding_deviation;
   gdouble effective_rank;
+  guint collapsed_dimensions;
+  gdouble alignment;
+  gdouble uniformity;
+  gboolean collapsed;
+  gboolean diverging;
   gdouble seconds;
 } SimclrTrainingStatistics;
 
