@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
+#include "gstsimclrpairmeta.h"
 #include "gstsimclrvideo.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
@@ -14,9 +15,11 @@ _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self)
   gsize floats = _gst_simclr_encoder_picture_floats (self), count;
 
   _gst_simclr_encoder_drop_batch (self);
-  g_free (self->pictures);
-  self->pictures = NULL;
+  g_clear_pointer (&self->pictures, g_free);
+  g_clear_pointer (&self->times, g_free);
   self->capacity = batch;
+  if (self->training)
+    self->times = g_new (gint64, 2 * (gsize) batch);
   if (g_size_checked_mul (&count, floats, (gsize) batch * views))
     self->pictures = g_try_new (gfloat, count);
   if (self->pictures == NULL) {
@@ -128,6 +131,7 @@ _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer)
         self, STREAM, FORMAT, ("Could not read a pair of views."), ("%s", error->message));
     return FALSE;
   }
+  gst_simclr_pair_get_times (buffer, self->times + 2 * self->filled);
   note_times (self, buffer);
   self->filled++;
   return TRUE;

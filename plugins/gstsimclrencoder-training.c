@@ -19,7 +19,7 @@ forward (GstSimclrEncoder *self)
   if (!gst_simclr_forward_gate_wait (self->gate))
     return GST_FLOW_FLUSHING;
   pass = simclr_encoder_forward (self->encoder, self->pictures, views, &error);
-  if (pass == NULL) {
+  if (pass == NULL || !simclr_forward_pass_set_times (pass, self->times, views, &error)) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("The forward pass of %u views failed.", views),
         ("%s", error->message));
     return GST_FLOW_ERROR;

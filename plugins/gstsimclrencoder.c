@@ -368,6 +368,7 @@ reset (GstSimclrEncoder *self)
   _gst_simclr_encoder_drop_batch (self);
   _gst_simclr_encoder_close (self);
   g_clear_pointer (&self->pictures, g_free);
+  g_clear_pointer (&self->times, g_free);
   gst_caps_replace (&self->caps, NULL);
   gst_video_info_init (&self->info);
   self->mode = GST_SIMCLR_ENCODER_MODE_NONE;

@@ -36,7 +36,10 @@
  * view, without gradient, which gives a small batch the negatives of a large one (cross-batch memory, Wang
  * et al. 2020, 1912.06798). The checkpoint holds them.
  *
- * With #GstSimclrTrainer:exclude-neighbours frames of one moment are no negatives of each other.
+ * With #GstSimclrTrainer:exclude-neighbours frames of one moment are no negatives of each other, for
+ * pushing apart what is the same scene teaches nothing. What counts is when a frame was filmed, in the
+ * running time of simclrreplay's input where one stands upstream. It holds for the frames that
+ * #GstSimclrTrainer:negatives keeps as well.
  *
  * ## The end of a run
  *

@@ -192,6 +192,51 @@ test_each_batch_is_a_step_and_a_message (Fixture *fixture, gconstpointer setting
   g_assert_null (pop_element_message (fixture, "simclr-training"));
 }
 
+static gdouble
+pop_loss (GstBus *bus)
+{
+  gdouble loss = -1;
+
+  while (loss < 0) {
+    g_autoptr (GstMessage) message =
+        gst_bus_timed_pop_filtered (bus, 20 * GST_SECOND, GST_MESSAGE_ELEMENT);
+
+    g_assert_nonnull (message);
+    if (gst_message_has_name (message, "simclr-training"))
+      g_assert_true (gst_structure_get_double (gst_message_get_structure (message), "loss", &loss));
+  }
+  return loss;
+}
+
+/* Frames come a second apart: within three seconds a batch of four has nobody to be told from. */
+static void
+test_neighbours_in_time_are_no_negatives (Fixture *fixture, gconstpointer settings)
+{
+  start (fixture, "", "exclude-neighbours=2999999999");
+  push_steps (fixture, 0, 1);
+  g_assert_cmpfloat (pop_loss (fixture->bus), >, 0.1);
+  stop (fixture);
+  start (fixture, "", "exclude-neighbours=3000000000");
+  push_steps (fixture, 0, 1);
+  g_assert_cmpfloat_with_epsilon (pop_loss (fixture->bus), 0, 1e-6);
+}
+
+/* What counts is when a frame was filmed, not when it is replayed. */
+static void
+test_replayed_frames_keep_their_time (void)
+{
+  g_autoptr (GstElement) pipeline = gst_object_ref_sink (gst_parse_launch (
+      "videotestsrc num-buffers=1 ! video/x-raw,format=RGB,width=20,height=18 ! "
+      "simclrreplay policy=all epochs=4 ! simclraugment size=16 ! simclrencoder " TINY
+      " batch-size=4 threads=1 ! simclrtrainer exclude-neighbours=1",
+      NULL));
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_assert_cmpfloat_with_epsilon (pop_loss (bus), 0, 1e-6);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+}
+
 static void
 test_training_through_a_queue (Fixture *fixture, gconstpointer settings)
 {
@@ -716,6 +761,8 @@ main (int argc, char **argv)
   GST_ELEMENT_REGISTER (simclrtrainer, NULL);
 
   ADD ("step", NULL, test_each_batch_is_a_step_and_a_message);
+  ADD ("neighbours", NULL, test_neighbours_in_time_are_no_negatives);
+  g_test_add_func ("/trainer/replayed-neighbours", test_replayed_frames_keep_their_time);
   ADD ("queue", NULL, test_training_through_a_queue);
   ADD ("total-steps", NULL, test_enough_steps_end_the_run);
   ADD ("checkpoints", NULL, test_checkpoints_come_at_their_interval_and_at_the_end);
