@@ -243,6 +243,18 @@ _simclr_projection_head_get_output_size (SimclrProjectionHead *self)
   return self->layers[self->n_layers - 1].out;
 }
 
+guint
+_simclr_projection_head_get_layers (SimclrProjectionHead *self)
+{
+  return self->n_layers;
+}
+
+gsize
+_simclr_projection_head_get_hidden_size (SimclrProjectionHead *self)
+{
+  return self->n_layers > 1 ? self->layers[0].out : 0;
+}
+
 static gfloat *
 new_floats (gsize count, gboolean *fine, GError **error)
 {

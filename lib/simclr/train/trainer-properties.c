@@ -253,7 +253,7 @@ install_schedule_properties (void)
       "rate stays constant.",
       0, G_MAXUINT64, 0, READWRITE);
   properties[PROP_STEP] = g_param_spec_uint64 (
-      "step", "Step", "Optimizer steps, skipped ones included.", 0, G_MAXUINT64, 0, READABLE);
+      "step", "Step", "Steps since step 0, skipped ones included.", 0, G_MAXUINT64, 0, READABLE);
   properties[PROP_PAIRS_SEEN] = g_param_spec_uint64 (
       "pairs-seen", "Pairs seen", "Pairs that entered training.", 0, G_MAXUINT64, 0, READABLE);
   properties[PROP_SKIPPED_STEPS] = g_param_spec_uint64 ("skipped-steps", "Skipped steps",

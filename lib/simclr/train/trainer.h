@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 /**
  * SimclrTrainingStatistics:
- * @step: optimizer steps taken, this one included
+ * @step: steps since step 0, this one and skipped ones included
  * @pairs_seen: pairs that entered training since step 0, skipped steps included
  * @skipped: steps skipped for a non-finite loss or gradient since step 0
  * @was_skipped: this step was skipped: nothing was changed
@@ -57,7 +57,7 @@ typedef struct
 /* SimclrTrainer: a GObject with properties loss, temperature, margin, semi-hard, negatives, exclude-neighbours, projection-layers, projection-hidden,
  * projection-size, optimizer, learning-rate, learning-rate-scaling, momentum, weight-decay,
  * trust-coefficient, schedule, warmup-steps, total-steps, seed (of the head's initial weights), and
- * read-only step, pairs-seen, skipped-steps, finished. */
+ * read-only step, pairs-seen, skipped-steps. */
 #define SIMCLR_TYPE_TRAINER (simclr_trainer_get_type ())
 SIMCLR_API
 G_DECLARE_FINAL_TYPE (SimclrTrainer, simclr_trainer, SIMCLR, TRAINER, GObject)
