@@ -57,6 +57,12 @@
  * * `architecture` (#gchararray): for example `resnet18`
  * * `step` (#guint64): the training step of the weights
  *
+ * ## The meta SimclrBatch
+ *
+ * A training batch has a #GstCustomMeta `SimclrBatch` with the field `frames` (#GBytes of #guint64, one for
+ * each pair): which frames they show, counted from 0 at each start in the order they came into simclrreplay,
+ * or into this element where there is none; 2^64 - 1 where nobody knows.
+ *
  * ## Embed
  *
  * |[
@@ -79,6 +85,7 @@
 #include "gstsimclrencoder-private.h"
 
 #include "gstsimclrembeddingmeta.h"
+#include "gstsimclrframemeta.h"
 #include "gstsimclrproperties.h"
 #include "gstsimclrtensorcaps.h"
 
@@ -369,6 +376,8 @@ reset (GstSimclrEncoder *self)
   _gst_simclr_encoder_close (self);
   g_clear_pointer (&self->pictures, g_free);
   g_clear_pointer (&self->times, g_free);
+  g_clear_pointer (&self->frames, g_free);
+  self->pairs = 0;
   gst_caps_replace (&self->caps, NULL);
   gst_video_info_init (&self->info);
   self->mode = GST_SIMCLR_ENCODER_MODE_NONE;
@@ -520,6 +529,7 @@ gst_simclr_encoder_class_init (GstSimclrEncoderClass *klass)
 
   GST_DEBUG_CATEGORY_INIT (gst_simclr_encoder_debug, "simclrencoder", 0, "SimCLR encoder");
   gst_simclr_embedding_meta_register ();
+  gst_simclr_frame_meta_register ();
 
   object_class->set_property = set_property;
   object_class->get_property = get_property;

@@ -28,7 +28,9 @@
  * * `nt-logistic`, `margin-triplet`: the two others of the paper's table 2, the mean over triples of a
  *   view, its positive and a negative; with #GstSimclrTrainer:semi-hard (the default) over one triple a
  *   view, whose negative is the most similar of those less similar than the positive
- * * `supervised`: all views of a label are positives (Khosla et al. 2020, 2004.11362, L_out)
+ * * `supervised`: all views of a label are positives (Khosla et al. 2020, 2004.11362, L_out). Labels come
+ *   from #GstSimclrTrainer:labels, a text file with one label a frame, in the order the frames come in
+ *   (into simclrreplay, where one stands upstream; what is behind it may come in any order)
  *
  * The memory that a loss takes grows linearly with the batch.
  *
@@ -126,6 +128,7 @@ enum
 {
   PROP_0,
   PROP_LOCATION,
+  PROP_LABELS,
   PROP_CHECKPOINT_INTERVAL,
   PROP_RESUME,
   PROP_PUBLISH_INTERVAL,
@@ -152,6 +155,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_LOCATION:
     g_free (self->settings.location);
     self->settings.location = g_value_dup_string (value);
+    break;
+  case PROP_LABELS:
+    g_free (self->settings.labels);
+    self->settings.labels = g_value_dup_string (value);
     break;
   case PROP_CHECKPOINT_INTERVAL:
     self->settings.checkpoint_interval = g_value_get_uint64 (value);
@@ -198,6 +205,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   case PROP_LOCATION:
     g_value_set_string (value, self->settings.location);
     break;
+  case PROP_LABELS:
+    g_value_set_string (value, self->settings.labels);
+    break;
   case PROP_CHECKPOINT_INTERVAL:
     g_value_set_uint64 (value, self->settings.checkpoint_interval);
     break;
@@ -237,6 +247,36 @@ new_trainer (GstSimclrTrainer *self)
   return trainer;
 }
 
+/* An empty path is none. */
+static gboolean
+load_labels (GstSimclrTrainer *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *path = NULL;
+  SimclrLoss loss;
+
+  GST_OBJECT_LOCK (self);
+  path = g_strdup (self->settings.labels);
+  GST_OBJECT_UNLOCK (self);
+  if (path == NULL || *path == '\0') {
+    g_object_get (self->trainer, "loss", &loss, NULL);
+    if (loss != SIMCLR_LOSS_SUPERVISED)
+      return TRUE;
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+        ("loss=supervised needs labels: a text file with one label a frame."), (NULL));
+    return FALSE;
+  }
+  self->labels = gst_simclr_labels_load (path, &error);
+  if (self->labels == NULL) {
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, OPEN_READ, ("Could not read labels=\"%s\".", path), ("%s", error->message));
+    return FALSE;
+  }
+  GST_INFO_OBJECT (self, "%u labels of %" G_GUINT64_FORMAT " frames",
+      gst_simclr_labels_get_n_labels (self->labels), gst_simclr_labels_get_length (self->labels));
+  return TRUE;
+}
+
 static gboolean
 begin (GstSimclrTrainer *self)
 {
@@ -252,7 +292,8 @@ begin (GstSimclrTrainer *self)
 
   self->trainer = new_trainer (self);
   g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
-  if (!_gst_simclr_trainer_check_location (self) || (resume && !_gst_simclr_trainer_resume (self)))
+  if (!_gst_simclr_trainer_check_location (self) || !load_labels (self) ||
+      (resume && !_gst_simclr_trainer_resume (self)))
     return FALSE;
   self->step = self->saved_step = self->first_step;
   g_object_get (self->trainer, "pairs-seen", &statistics.pairs_seen, "skipped-steps",
@@ -273,10 +314,11 @@ reset (GstSimclrTrainer *self)
   g_clear_object (&self->trainer);
   g_mutex_unlock (&self->lock);
   g_clear_pointer (&self->location, g_free);
+  g_clear_pointer (&self->labels, gst_simclr_labels_free);
   gst_simclr_branch_restore (&self->branch);
   self->total_steps = self->first_step = self->step = self->saved_step = 0;
   self->skipped_in_a_row = 0;
-  self->collapsed = self->diverging = FALSE;
+  self->collapsed = self->diverging = self->unlabelled = FALSE;
   self->warned_at = self->progress_at = 0;
   self->loss = 0;
   self->in_progress = self->finished = FALSE;
@@ -405,6 +447,7 @@ finalize (GObject *object)
 
   reset (self);
   g_free (self->settings.location);
+  g_free (self->settings.labels);
   g_object_unref (self->prototype);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (gst_simclr_trainer_parent_class)->finalize (object);
@@ -436,6 +479,12 @@ install_properties (GObjectClass *klass)
           "Safetensors file that checkpoints are written to, and the encoder with them; unset: "
           "none "
           "is written.",
+          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_LABELS,
+      g_param_spec_string ("labels", "Labels",
+          "Text file that says what frames show, for loss=supervised: line n is the label of frame "
+          "n, "
+          "counted in the order they come in; an empty line is none. Unset: no labels.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
       g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",
