@@ -43,6 +43,12 @@
  * running time of simclrreplay's input where one stands upstream. It holds for the frames that
  * #GstSimclrTrainer:negatives keeps as well.
  *
+ * ## Small batches
+ *
+ * |[
+ * gst-launch-1.0 -m videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=8 ! simclrtrainer loss=decoupled negatives=256 exclude-neighbours=100000000 optimizer=sgd learning-rate=0.06 learning-rate-scaling=none
+ * ]|
+ *
  * ## The end of a run
  *
  * With #GstSimclrTrainer:total-steps the trainer has enough after that many steps: it writes the
