@@ -45,7 +45,7 @@ static const Described described[] = {
             "DCL that weights pairs by how far apart their views are (DCLW)",
             "Logistic loss of the positive and of negatives",
             "The positive more similar than negatives by a margin",
-            "All views of a label are positives of each other; without labels NT-Xent"}},
+            "All views of a label are positives of each other; needs labels"}},
     {simclr_optimizer_get_type,
         {"Layer-wise adaptive rate scaling with momentum (the paper's)",
             "Stochastic gradient descent with momentum", "Adam with decoupled weight decay"}},

@@ -67,6 +67,10 @@ gboolean _gst_simclr_trainer_resume (GstSimclrTrainer *self);
 /* Writes what is newer than the last checkpoint. final: a failure is an error, else a warning. */
 gboolean _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final);
 
+/* Labels (gstsimclrtrainer-labels.c). load posts errors; label tells the pass what its views show. */
+gboolean _gst_simclr_trainer_load_labels (GstSimclrTrainer *self);
+void _gst_simclr_trainer_label (GstSimclrTrainer *self, GstBuffer *buffer, SimclrForwardPass *pass);
+
 /* Weights of so many skipped steps in a row are no longer worth keeping, or training. */
 #define GST_SIMCLR_TRAINER_DIVERGING 10
 #define GST_SIMCLR_TRAINER_DIVERGED 100

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrtrainer-private.h"
 
-#include "gstsimclrframemeta.h"
 #include "gstsimclrmessages.h"
 
 #define GST_CAT_DEFAULT gst_simclr_trainer_debug
@@ -203,37 +202,6 @@ train (GstSimclrTrainer *self, GstSimclrForwardMeta *meta, SimclrForwardPass *pa
   return GST_FLOW_OK;
 }
 
-static void
-warn_unlabelled (GstSimclrTrainer *self, guint64 frame)
-{
-  if (self->unlabelled)
-    return;
-  self->unlabelled = TRUE;
-  GST_ELEMENT_WARNING (self, RESOURCE, READ,
-      ("Frame %" G_GUINT64_FORMAT " has no label: labels has %" G_GUINT64_FORMAT " lines.", frame,
-          gst_simclr_labels_get_length (self->labels)),
-      ("Frames without a label count as alike with nobody; there may be more of them."));
-}
-
-/* What the pairs of a batch show. */
-static void
-label (GstSimclrTrainer *self, GstBuffer *buffer, SimclrForwardPass *pass)
-{
-  guint n_views = simclr_forward_pass_get_n_views (pass);
-  const guint64 *frames = gst_simclr_batch_meta_get (buffer, n_views / 2);
-  g_autofree gint *labels = NULL;
-
-  if (self->labels == NULL || frames == NULL)
-    return;
-  labels = g_new (gint, n_views);
-  for (guint view = 0; view < n_views; view++) {
-    labels[view] = gst_simclr_labels_get (self->labels, frames[view / 2]);
-    if (frames[view / 2] >= gst_simclr_labels_get_length (self->labels))
-      warn_unlabelled (self, frames[view / 2]);
-  }
-  simclr_forward_pass_set_labels (pass, labels, n_views, NULL);
-}
-
 GstFlowReturn
 _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer)
 {
@@ -262,7 +230,7 @@ _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer)
         ("Another simclrtrainer has trained on this batch; an encoder has one trainer."), (NULL));
     return GST_FLOW_ERROR;
   }
-  label (self, buffer, pass);
+  _gst_simclr_trainer_label (self, buffer, pass);
   flow = train (self, meta, pass);
   gst_simclr_forward_meta_give_back (meta, pass);
   return flow;

@@ -41,7 +41,7 @@
  * With #GstSimclrTrainer:exclude-neighbours frames of one moment are no negatives of each other, for
  * pushing apart what is the same scene teaches nothing. What counts is when a frame was filmed, in the
  * running time of simclrreplay's input where one stands upstream. It holds for the frames that
- * #GstSimclrTrainer:negatives keeps as well.
+ * #GstSimclrTrainer:negatives keeps as well; what has the same label stays a positive.
  *
  * ## Small batches
  *
@@ -253,36 +253,6 @@ new_trainer (GstSimclrTrainer *self)
   return trainer;
 }
 
-/* An empty path is none. */
-static gboolean
-load_labels (GstSimclrTrainer *self)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *path = NULL;
-  SimclrLoss loss;
-
-  GST_OBJECT_LOCK (self);
-  path = g_strdup (self->settings.labels);
-  GST_OBJECT_UNLOCK (self);
-  if (path == NULL || *path == '\0') {
-    g_object_get (self->trainer, "loss", &loss, NULL);
-    if (loss != SIMCLR_LOSS_SUPERVISED)
-      return TRUE;
-    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-        ("loss=supervised needs labels: a text file with one label a frame."), (NULL));
-    return FALSE;
-  }
-  self->labels = gst_simclr_labels_load (path, &error);
-  if (self->labels == NULL) {
-    GST_ELEMENT_ERROR (
-        self, RESOURCE, OPEN_READ, ("Could not read labels=\"%s\".", path), ("%s", error->message));
-    return FALSE;
-  }
-  GST_INFO_OBJECT (self, "%u labels of %" G_GUINT64_FORMAT " frames",
-      gst_simclr_labels_get_n_labels (self->labels), gst_simclr_labels_get_length (self->labels));
-  return TRUE;
-}
-
 static gboolean
 begin (GstSimclrTrainer *self)
 {
@@ -298,7 +268,7 @@ begin (GstSimclrTrainer *self)
 
   self->trainer = new_trainer (self);
   g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
-  if (!_gst_simclr_trainer_check_location (self) || !load_labels (self) ||
+  if (!_gst_simclr_trainer_check_location (self) || !_gst_simclr_trainer_load_labels (self) ||
       (resume && !_gst_simclr_trainer_resume (self)))
     return FALSE;
   self->step = self->saved_step = self->first_step;

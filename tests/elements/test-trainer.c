@@ -9,8 +9,6 @@
 #include <gstsimclrresumequery.h>
 #include <gstsimclrtrainer.h>
 
-#include <math.h>
-
 #define PAIRS 4
 
 /* A bin augment ! encoder ! trainer that frames are pushed into. */
@@ -192,118 +190,6 @@ test_each_batch_is_a_step_and_a_message (Fixture *fixture, gconstpointer setting
     }
   }
   g_assert_null (pop_element_message (fixture, "simclr-training"));
-}
-
-static gdouble
-pop_loss (GstBus *bus)
-{
-  gdouble loss = -1;
-
-  while (loss < 0) {
-    g_autoptr (GstMessage) message =
-        gst_bus_timed_pop_filtered (bus, 20 * GST_SECOND, GST_MESSAGE_ELEMENT);
-
-    g_assert_nonnull (message);
-    if (gst_message_has_name (message, "simclr-training"))
-      g_assert_true (gst_structure_get_double (gst_message_get_structure (message), "loss", &loss));
-  }
-  return loss;
-}
-
-/* Frames come a second apart: within three seconds a batch of four has nobody to be told from. */
-static void
-test_neighbours_in_time_are_no_negatives (Fixture *fixture, gconstpointer settings)
-{
-  start (fixture, "", "exclude-neighbours=2999999999");
-  push_steps (fixture, 0, 1);
-  g_assert_cmpfloat (pop_loss (fixture->bus), >, 0.1);
-  stop (fixture);
-  start (fixture, "", "exclude-neighbours=3000000000");
-  push_steps (fixture, 0, 1);
-  g_assert_cmpfloat_with_epsilon (pop_loss (fixture->bus), 0, 1e-6);
-}
-
-/* What counts is when a frame was filmed, not when it is replayed. */
-static void
-test_replayed_frames_keep_their_time (void)
-{
-  g_autoptr (GstElement) pipeline = gst_object_ref_sink (gst_parse_launch (
-      "videotestsrc num-buffers=1 ! video/x-raw,format=RGB,width=20,height=18 ! "
-      "simclrreplay policy=all epochs=4 ! simclraugment size=16 ! simclrencoder " TINY
-      " batch-size=4 threads=1 ! simclrtrainer exclude-neighbours=1",
-      NULL));
-  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  g_assert_cmpfloat_with_epsilon (pop_loss (bus), 0, 1e-6);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-}
-
-/* loss=supervised over a batch of four pairs. Other labels are no negatives, for they are neighbours in
- * time, and the temperature makes all alike: of n pairs of one label each view has the loss ln (2 n - 1). */
-static gdouble
-supervised_loss (Fixture *fixture, const gchar *source, const gchar *labels, guint *warnings)
-{
-  g_autofree gchar *path = g_build_filename (fixture->folder, "labels.txt", NULL);
-  g_autofree gchar *launch =
-      g_strdup_printf ("videotestsrc pattern=snow %s simclraugment size=16 ! simclrencoder " TINY
-                       " batch-size=4 threads=1 ! simclrtrainer loss=supervised temperature=1000 "
-                       "exclude-neighbours=1000000000000 labels=%s",
-          source, path);
-  g_autoptr (GstElement) pipeline = NULL;
-  g_autoptr (GstBus) bus = NULL;
-  gboolean ended = FALSE;
-  gdouble loss = -1;
-
-  g_assert_true (g_file_set_contents (path, labels, -1, NULL));
-  pipeline = gst_object_ref_sink (gst_parse_launch (launch, NULL));
-  bus = gst_element_get_bus (pipeline);
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  *warnings = 0;
-  while (!ended) {
-    g_autoptr (GstMessage) message = gst_bus_timed_pop_filtered (bus, 20 * GST_SECOND,
-        GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_WARNING);
-
-    g_assert_nonnull (message);
-    g_assert_cmpint (GST_MESSAGE_TYPE (message), !=, GST_MESSAGE_ERROR);
-    *warnings += GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING;
-    ended = GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
-    if (gst_message_has_name (message, "simclr-training"))
-      gst_structure_get_double (gst_message_get_structure (message), "loss", &loss);
-  }
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  return loss;
-}
-
-static void
-test_labels_say_who_is_alike (Fixture *fixture, gconstpointer settings)
-{
-  const gchar *plain = "num-buffers=4 ! video/x-raw,format=RGB,width=20,height=18 !";
-  /* each frame twice, in any order: a label sticks to its frame */
-  const gchar *replayed = "num-buffers=2 ! video/x-raw,format=RGB,width=20,height=18 ! "
-                          "simclrreplay policy=all epochs=2 !";
-  const struct
-  {
-    const gchar *source;
-    const gchar *labels;
-    gdouble loss;
-  } cases[] = {
-      {plain, "a\na\na\na\n", log (7)},
-      {plain, "red car\na\n red car \r\nb", 0.5 * log (3)},
-      {plain, "a\na\nb\na\n", 0.75 * log (5)},
-      {plain, "a\n\n\na\n", 0.5 * log (3)}, /* an empty line is no label */
-      {replayed, "a\nb\n", log (3)},
-      {replayed, "a\na\n", log (7)},
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    guint warnings;
-
-    g_assert_cmpfloat_with_epsilon (
-        supervised_loss (fixture, cases[i].source, cases[i].labels, &warnings), cases[i].loss,
-        5e-3);
-    g_assert_cmpuint (warnings, ==, 0);
-  }
 }
 
 static void
@@ -778,62 +664,6 @@ test_two_trainers_of_one_encoder_are_an_error (void)
   g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_ERROR);
 }
 
-/* A black picture: 15 steps are no event, 50 are one. */
-static void
-test_a_collapse_is_said_once (void)
-{
-  for (guint steps = 15; steps <= 50; steps += 35) {
-    g_autofree gchar *launch = g_strdup_printf (
-        "videotestsrc pattern=black num-buffers=%u ! video/x-raw,format=RGB,width=20,height=18 ! "
-        "simclraugment size=16 jitter-probability=0 ! simclrencoder " TINY
-        " batch-size=4 threads=1 ! simclrtrainer",
-        4 * steps);
-    g_autoptr (GstElement) pipeline = gst_object_ref_sink (gst_parse_launch (launch, NULL));
-    g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-    g_autoptr (GstMessage) end = NULL;
-    guint warnings = 0;
-    gchar *text;
-
-    gst_element_set_state (pipeline, GST_STATE_PLAYING);
-    while (end == NULL) {
-      GstMessage *message = gst_bus_timed_pop_filtered (
-          bus, 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_WARNING);
-
-      g_assert_nonnull (message);
-      if (GST_MESSAGE_TYPE (message) != GST_MESSAGE_WARNING) {
-        end = message;
-        break;
-      }
-      gst_message_parse_warning (message, NULL, &text);
-      assert_contains (text, "effective-rank");
-      g_free (text);
-      gst_message_unref (message);
-      warnings++;
-    }
-    g_assert_cmpint (GST_MESSAGE_TYPE (end), ==, GST_MESSAGE_EOS);
-    g_assert_cmpuint (warnings, ==, steps > 20 ? 1 : 0);
-    gst_element_set_state (pipeline, GST_STATE_NULL);
-  }
-}
-
-static void
-test_too_few_labels_are_said (Fixture *fixture, gconstpointer settings)
-{
-  g_autofree gchar *text = NULL;
-  g_autofree gchar *options =
-      g_strdup_printf ("loss=supervised labels=%s/there-is-none.txt", fixture->folder);
-  guint warnings;
-
-  supervised_loss (
-      fixture, "num-buffers=4 ! video/x-raw,format=RGB,width=20,height=18 !", "a\na\na", &warnings);
-  g_assert_cmpuint (warnings, ==, 1);
-  text = try_to_start ("", "loss=supervised");
-  assert_contains (text, "labels");
-  g_free (text);
-  text = try_to_start ("", options);
-  assert_contains (text, "there-is-none.txt");
-}
-
 #define ADD(name, settings, function)                                                              \
   g_test_add ("/trainer/" name, Fixture, settings, set_up, function, tear_down)
 
@@ -848,10 +678,6 @@ main (int argc, char **argv)
   GST_ELEMENT_REGISTER (simclrtrainer, NULL);
 
   ADD ("step", NULL, test_each_batch_is_a_step_and_a_message);
-  ADD ("neighbours", NULL, test_neighbours_in_time_are_no_negatives);
-  g_test_add_func ("/trainer/replayed-neighbours", test_replayed_frames_keep_their_time);
-  ADD ("labels", NULL, test_labels_say_who_is_alike);
-  ADD ("few-labels", NULL, test_too_few_labels_are_said);
   ADD ("queue", NULL, test_training_through_a_queue);
   ADD ("total-steps", NULL, test_enough_steps_end_the_run);
   ADD ("checkpoints", NULL, test_checkpoints_come_at_their_interval_and_at_the_end);
@@ -879,7 +705,6 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/two-trainings", test_two_trainings_end_a_run_without_end);
   g_test_add_func ("/trainer/preroll", test_the_first_word_of_a_stream_is_preroll_enough);
   g_test_add_func ("/trainer/watched", test_embeddings_can_be_watched_while_training);
-  g_test_add_func ("/trainer/collapse", test_a_collapse_is_said_once);
   g_test_add_func ("/trainer/two-trainers", test_two_trainers_of_one_encoder_are_an_error);
   return g_test_run ();
 }
