@@ -416,8 +416,11 @@ change_state (GstElement *element, GstStateChange transition)
   }
   result = GST_ELEMENT_CLASS (gst_simclr_encoder_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
-      (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE))
+      (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE)) {
+    GST_PAD_STREAM_LOCK (self->sinkpad); /* a late batch may be on its way in another thread */
     reset (self);
+    GST_PAD_STREAM_UNLOCK (self->sinkpad);
+  }
   return result;
 }
 
