@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
+#include "gstsimclrframemeta.h"
+#include "gstsimclrpairmeta.h"
 #include "gstsimclrvideo.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
@@ -14,9 +16,14 @@ _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self)
   gsize floats = _gst_simclr_encoder_picture_floats (self), count;
 
   _gst_simclr_encoder_drop_batch (self);
-  g_free (self->pictures);
-  self->pictures = NULL;
+  g_clear_pointer (&self->pictures, g_free);
+  g_clear_pointer (&self->times, g_free);
+  g_clear_pointer (&self->frames, g_free);
   self->capacity = batch;
+  if (self->training) {
+    self->times = g_new (gint64, 2 * (gsize) batch);
+    self->frames = g_new (guint64, batch);
+  }
   if (g_size_checked_mul (&count, floats, (gsize) batch * views))
     self->pictures = g_try_new (gfloat, count);
   if (self->pictures == NULL) {
@@ -128,6 +135,10 @@ _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer)
         self, STREAM, FORMAT, ("Could not read a pair of views."), ("%s", error->message));
     return FALSE;
   }
+  gst_simclr_pair_get_times (buffer, self->times + 2 * self->filled);
+  if (!gst_simclr_frame_meta_get (buffer, &self->frames[self->filled]))
+    self->frames[self->filled] = self->pairs; /* nobody upstream has changed the order */
+  self->pairs++;
   note_times (self, buffer);
   self->filled++;
   return TRUE;

@@ -39,6 +39,7 @@ typedef struct
   gchar *location;
   gchar *model;
   guint batch_size; /* 0: by the mode */
+  guint microbatch_size;
   GstClockTime batch_timeout;
   SimclrOutput output;
   SimclrPrecision precision;
@@ -82,7 +83,10 @@ struct _GstSimclrEncoder
 
   /* The batch: views (training: a0 b0 a1 b1 ...) as (pictures, size, size, 3) floats. */
   gfloat *pictures;
-  guint capacity; /* frames or pairs that fit */
+  gint64 *times;   /* of views when training: when their frames were filmed; -1: nobody knows */
+  guint64 *frames; /* of pairs when training: numbers of their frames */
+  guint64 pairs;   /* that came in since the start */
+  guint capacity;  /* frames or pairs that fit */
   guint filled;
   GQueue held; /* frames that wait for their embedding, when they are passed on */
   GstClockTime batch_pts, batch_end;

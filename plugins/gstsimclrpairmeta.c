@@ -52,6 +52,44 @@ gst_simclr_pair_meta_register (void)
   g_once_init_leave (&once, 1);
 }
 
+static GstStaticCaps original_time_caps = GST_STATIC_CAPS ("timestamp/x-running-time");
+
+static gint64
+to_signed (GstClockTime time)
+{
+  return time <= G_MAXINT64 ? (gint64) time : -1; /* GST_CLOCK_TIME_NONE is above */
+}
+
+/* Which a replay attached, or GST_CLOCK_TIME_NONE. */
+static GstClockTime
+get_original_time (GstBuffer *buffer)
+{
+  g_autoptr (GstCaps) caps = gst_static_caps_get (&original_time_caps);
+  GstReferenceTimestampMeta *meta = gst_buffer_get_reference_timestamp_meta (buffer, caps);
+
+  return meta != NULL ? meta->timestamp : GST_CLOCK_TIME_NONE;
+}
+
+void
+gst_simclr_pair_get_times (GstBuffer *buffer, gint64 times[2])
+{
+  GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, GST_SIMCLR_PAIR_META_NAME);
+  GstClockTime original = get_original_time (buffer), views[2];
+
+  times[0] = times[1] =
+      to_signed (GST_CLOCK_TIME_IS_VALID (original) ? original : GST_BUFFER_PTS (buffer));
+  if (meta == NULL ||
+      !gst_structure_id_get (gst_custom_meta_get_structure (meta),
+          g_quark_from_static_string ("view1-running-time"), G_TYPE_UINT64, &views[0],
+          g_quark_from_static_string ("view2-running-time"), G_TYPE_UINT64, &views[1], NULL))
+    return;
+  if (!GST_CLOCK_TIME_IS_VALID (original))
+    times[0] = to_signed (views[0]);
+  times[1] = times[0];
+  if (times[0] >= 0 && GST_CLOCK_TIME_IS_VALID (views[0]) && GST_CLOCK_TIME_IS_VALID (views[1]))
+    times[1] = MAX (0, times[0] + (gint64) (views[1] - views[0]));
+}
+
 static void
 set_view (GstStructure *fields, const GQuark *name, const GstSimclrPairView *view)
 {

@@ -43,6 +43,7 @@ struct _GstSimclrReplay
   guint64 next_sample;   /* position in the whole sequence, resumed part included */
   guint64 pushed;        /* samples of this run */
   guint64 copied;        /* frames that could not be held by reference */
+  guint64 received;      /* frames since the start */
   guint64 ignored;       /* frames without a picture: GAP, CORRUPTED or empty */
   GQueue pending;        /* of GstEvent, to be sent before the next sample */
   gboolean need_segment; /* a segment must be sent before the next sample */

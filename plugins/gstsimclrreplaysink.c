@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
+#include "gstsimclrframemeta.h"
+
 #include <gst/video/video.h>
 
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
@@ -64,13 +66,15 @@ must_copy (GstSimclrReplay *self, GstBuffer *buffer)
 }
 
 static GstFlowReturn
-check_flow (GstSimclrReplay *self, gsize bytes, gboolean *admitted)
+check_flow (GstSimclrReplay *self, gsize bytes, gboolean *admitted, guint64 *number)
 {
   GstFlowReturn flow;
 
   g_mutex_lock (&self->lock);
   flow = self->flow == GST_FLOW_OK && self->input_ended ? GST_FLOW_EOS : self->flow;
   *admitted = flow == GST_FLOW_OK && simclr_replay_admits (self->memory, bytes);
+  *number = self->received;
+  self->received += flow == GST_FLOW_OK ? 1 : 0;
   g_mutex_unlock (&self->lock);
   return flow;
 }
@@ -85,11 +89,12 @@ has_no_picture (GstBuffer *buffer)
 
 /* Takes the frame. */
 static GstFlowReturn
-store (GstSimclrReplay *self, GstBuffer *buffer, gboolean is_copy)
+store (GstSimclrReplay *self, GstBuffer *buffer, guint64 number, gboolean is_copy)
 {
   g_autoptr (GError) error = NULL;
   gsize bytes = buffer_footprint (buffer);
-  GstSample *frame = gst_sample_new (buffer, self->caps, &self->segment, NULL);
+  GstSample *frame = gst_sample_new (buffer, self->caps, &self->segment,
+      gst_structure_new (GST_SIMCLR_FRAME_META_NAME, "number", G_TYPE_UINT64, number, NULL));
   GstFlowReturn flow;
 
   gst_buffer_unref (buffer);
@@ -126,7 +131,8 @@ gst_simclr_replay_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   GstSimclrReplay *self = GST_SIMCLR_REPLAY (parent);
   gsize size = gst_buffer_get_size (buffer);
   gboolean admitted, is_copy = FALSE;
-  GstFlowReturn flow = check_flow (self, size, &admitted);
+  guint64 number;
+  GstFlowReturn flow = check_flow (self, size, &admitted, &number);
 
   GST_LOG_OBJECT (self, "%s %" GST_PTR_FORMAT, admitted ? "storing" : "passing by", buffer);
   if (flow != GST_FLOW_OK) {
@@ -157,7 +163,7 @@ gst_simclr_replay_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
     buffer = copy;
     is_copy = TRUE;
   }
-  return store (self, buffer, is_copy);
+  return store (self, buffer, number, is_copy);
 }
 
 /* Two events of which only the later one matters. */

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
+#include "gstsimclrframemeta.h"
 #include "gstsimclrresumequery.h"
 
 #include <gst/video/video.h>
@@ -138,6 +139,18 @@ frame_duration (GstBuffer *buffer, GstCaps *caps)
   return GST_CLOCK_TIME_NONE;
 }
 
+/* Which frame of the input it is. */
+static void
+add_number (GstSample *frame, GstBuffer *buffer)
+{
+  const GstStructure *info = gst_sample_get_info (frame);
+  guint64 number = GST_SIMCLR_NO_FRAME;
+
+  if (info != NULL)
+    gst_structure_get_uint64 (info, "number", &number);
+  gst_simclr_frame_meta_set (buffer, number);
+}
+
 /* A new buffer around the stored frame's memory, with a place on the output's timeline. */
 static GstBuffer *
 make_output (GstSimclrReplay *self, GstSample *frame, guint64 index)
@@ -158,6 +171,7 @@ make_output (GstSimclrReplay *self, GstSample *frame, guint64 index)
     }
   }
 
+  add_number (frame, buffer);
   GST_BUFFER_PTS (buffer) = self->position;
   GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
   GST_BUFFER_DURATION (buffer) = duration;

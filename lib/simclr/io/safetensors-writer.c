@@ -17,7 +17,7 @@ typedef struct
   gsize bytes;
   const gfloat *floats; /* F32, or NULL: */
   gfloat *owned;        /* to be freed */
-  gint64 scalar;        /* I64 */
+  gint64 *integers;     /* I64, owned */
 } Entry;
 
 typedef struct
@@ -39,6 +39,7 @@ entry_free (gpointer data)
   Entry *self = data;
 
   g_free (self->owned);
+  g_free (self->integers);
   g_free (self->name);
   g_free (self);
 }
@@ -135,7 +136,14 @@ void
 _simclr_safetensors_writer_add_scalar (
     SimclrSafetensorsWriter *self, const gchar *name, gint64 value)
 {
-  add_entry (self, name, 0, NULL, sizeof (gint64))->scalar = value;
+  _simclr_safetensors_writer_take_integers (self, name, 0, NULL, g_memdup2 (&value, sizeof value));
+}
+
+void
+_simclr_safetensors_writer_take_integers (SimclrSafetensorsWriter *self, const gchar *name,
+    guint n_dims, const gsize *shape, gint64 *data)
+{
+  add_entry (self, name, n_dims, shape, sizeof (gint64))->integers = data;
 }
 
 static void
@@ -242,6 +250,18 @@ write_floats (SimclrAtomicFile *file, const gfloat *floats, gsize bytes, GError 
 #endif
 }
 
+static gboolean
+write_integers (SimclrAtomicFile *file, gint64 *integers, gsize bytes, GError **error)
+{
+  for (gsize i = 0; i < bytes / sizeof (gint64); i++)
+    integers[i] = GINT64_TO_LE (integers[i]);
+  if (!_simclr_atomic_file_write (file, integers, bytes, error))
+    return FALSE;
+  for (gsize i = 0; i < bytes / sizeof (gint64); i++)
+    integers[i] = GINT64_FROM_LE (integers[i]);
+  return TRUE;
+}
+
 gboolean
 _simclr_safetensors_writer_write (SimclrSafetensorsWriter *self, const gchar *path, GError **error)
 {
@@ -261,11 +281,9 @@ _simclr_safetensors_writer_write (SimclrSafetensorsWriter *self, const gchar *pa
 
   for (guint i = 0; written && i < ordered->len; i++) {
     const Entry *entry = g_ptr_array_index (ordered, i);
-    gint64 scalar = GINT64_TO_LE (entry->scalar);
 
-    written = entry->floats != NULL
-                  ? write_floats (file, entry->floats, entry->bytes, error)
-                  : _simclr_atomic_file_write (file, &scalar, entry->bytes, error);
+    written = entry->floats != NULL ? write_floats (file, entry->floats, entry->bytes, error)
+                                    : write_integers (file, entry->integers, entry->bytes, error);
   }
   return written && _simclr_atomic_file_commit (file, error);
 }

@@ -59,13 +59,15 @@ check_bfloat16 (SimclrProvider provider, GError **error)
   return TRUE;
 }
 
-/* In float32 our own convolutions are the fastest, in bfloat16 oneDNN's are. */
+/* oneDNN's provider takes this library's own convolutions where they are faster. */
 static SimclrProvider
 fastest_provider (SimclrPrecision precision)
 {
-  return precision == SIMCLR_PRECISION_BFLOAT16 && multiplies_bfloat16 ()
-             ? SIMCLR_PROVIDER_ONEDNN
-             : SIMCLR_PROVIDER_OPENBLAS;
+#ifdef HAVE_ONEDNN
+  if (precision == SIMCLR_PRECISION_FLOAT32 || multiplies_bfloat16 ())
+    return SIMCLR_PROVIDER_ONEDNN;
+#endif
+  return SIMCLR_PROVIDER_OPENBLAS;
 }
 
 /* bfloat16 where the processor multiplies it and the provider uses that; storing alone does not pay. */
