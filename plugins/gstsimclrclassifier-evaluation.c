@@ -134,11 +134,11 @@ check_lines (GstSimclrClassifier *self)
   g_mutex_lock (&self->lock);
   frames = self->counts.frames;
   g_mutex_unlock (&self->lock);
-  if (self->lines != NULL && frames < self->n_lines)
+  if (self->truth != NULL && frames < gst_simclr_labels_get_length (self->truth))
     GST_ELEMENT_WARNING (self, RESOURCE, READ,
         ("labels=\"%s\" has %" G_GUINT64_FORMAT " lines, but only %" G_GUINT64_FORMAT
          " frames came: do they belong together?",
-            self->active.labels, self->n_lines, frames),
+            self->active.labels, gst_simclr_labels_get_length (self->truth), frames),
         (NULL));
 }
 

@@ -32,24 +32,22 @@ take_live (GstSimclrClassifier *self, GstSimclrClassifierLive *live)
   GST_OBJECT_UNLOCK (self);
 }
 
-/* The line of a frame, NULL where there is no file or the line is empty. */
+/* What the file says of a frame, NULL where there is no file or the line is empty. */
 static const gchar *
-get_line (GstSimclrClassifier *self, guint64 number)
+get_truth (GstSimclrClassifier *self, guint64 number)
 {
-  const gchar *line = number < self->n_lines ? self->lines[number] : NULL;
-
-  return line != NULL && *line != '\0' ? line : NULL;
+  return self->truth != NULL ? gst_simclr_labels_get_text (self->truth, number) : NULL;
 }
 
 static gboolean
 check_lines (GstSimclrClassifier *self, guint64 last)
 {
-  if (self->lines == NULL || last < self->n_lines)
+  if (self->truth == NULL || last < gst_simclr_labels_get_length (self->truth))
     return TRUE;
   GST_ELEMENT_ERROR (self, RESOURCE, READ,
       ("labels=\"%s\" has %" G_GUINT64_FORMAT " lines, but frame %" G_GUINT64_FORMAT
        " came: it takes one line a frame.",
-          self->active.labels, self->n_lines, last + 1),
+          self->active.labels, gst_simclr_labels_get_length (self->truth), last + 1),
       (NULL));
   return FALSE;
 }
@@ -115,7 +113,7 @@ teach (GstSimclrClassifier *self, const Frame *frame, GError **error)
 
   for (guint row = 0; done && row < frame->rows; row++) {
     const gchar *label =
-        frame->live.label != NULL ? frame->live.label : get_line (self, frame->first + row);
+        frame->live.label != NULL ? frame->live.label : get_truth (self, frame->first + row);
 
     if (label == NULL)
       continue;
@@ -216,7 +214,7 @@ static void
 count (GstSimclrClassifier *self, const Frame *frame, guint row, const gchar *const *labels,
     const gfloat *scores, gsize n, gboolean known, gsize best, gdouble novelty)
 {
-  const gchar *truth = get_line (self, frame->first + row);
+  const gchar *truth = get_truth (self, frame->first + row);
 
   g_clear_pointer (&self->counts.label, g_free);
   self->counts.label = known ? g_strdup (labels[best]) : NULL;
@@ -322,7 +320,7 @@ handle_rows (GstSimclrClassifier *self, const Frame *frame)
 
   g_mutex_lock (&self->lock);
   self->counts.embeddings += frame->rows;
-  if (frame->live.label != NULL || (fits && self->lines != NULL))
+  if (frame->live.label != NULL || (fits && self->truth != NULL))
     done = teach (self, frame, &error);
   else if (can_classify (self))
     done = classify (self, frame, &messages, &error);

@@ -3,43 +3,11 @@
 #include "gstsimclrclassifier-private.h"
 
 #include <glib/gstdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "gstsimclrmessages.h"
 
 #define GST_CAT_DEFAULT gst_simclr_classifier_debug
-
-/* Lines without their ends, empty ones too; the last line may end or not. */
-gchar **
-_gst_simclr_classifier_read_lines (const gchar *path, guint64 *n, GError **error)
-{
-  g_autofree gchar *text = NULL;
-  gchar **lines;
-  const gchar *begin, *end;
-  gsize length;
-  guint count;
-
-  if (!g_file_get_contents (path, &text, &length, error))
-    return NULL;
-  if (!g_utf8_validate (text, (gssize) length, &end)) {
-    guint line = 1;
-
-    for (const gchar *at = text; at < end; at++)
-      line += *at == '\n';
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT, "line %u is not UTF-8 text", line);
-    return NULL;
-  }
-  begin = g_str_has_prefix (text, "\xef\xbb\xbf") ? text + 3 : text;
-  lines = g_strsplit (begin, "\n", -1);
-  count = g_strv_length (lines);
-  if (count > 0 && *lines[count - 1] == '\0')
-    g_clear_pointer (&lines[--count], g_free);
-  for (guint i = 0; i < count; i++)
-    g_strstrip (lines[i]);
-  *n = count;
-  return lines;
-}
 
 static gboolean
 read_labels (GstSimclrClassifier *self)
@@ -48,8 +16,8 @@ read_labels (GstSimclrClassifier *self)
 
   if (self->active.labels == NULL)
     return TRUE;
-  self->lines = _gst_simclr_classifier_read_lines (self->active.labels, &self->n_lines, &error);
-  if (self->lines != NULL)
+  self->truth = gst_simclr_labels_load (self->active.labels, &error);
+  if (self->truth != NULL)
     return TRUE;
   GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
       ("Could not read labels=\"%s\".", self->active.labels), ("%s", error->message));

@@ -7,6 +7,7 @@
 #include <gst/video/video.h>
 #include <simclr/simclr.h>
 
+#include "gstsimclrlabels.h"
 #include "gstsimclrsmoothing.h"
 
 G_BEGIN_DECLS
@@ -73,8 +74,7 @@ struct _GstSimclrClassifier
 
   /* constant while streaming */
   GstSimclrClassifierFixed active;
-  gchar **lines; /* of the labels file */
-  guint64 n_lines;
+  GstSimclrLabels *truth; /* of the labels file, NULL without */
 
   /* streaming thread only */
   gboolean is_video;
@@ -101,7 +101,6 @@ void _gst_simclr_classifier_fixed_clear (GstSimclrClassifierFixed *self);
 /* -learned.c: what was learned, and where it lies. Errors are posted. */
 gboolean _gst_simclr_classifier_open (GstSimclrClassifier *self);
 gboolean _gst_simclr_classifier_save (GstSimclrClassifier *self);
-gchar **_gst_simclr_classifier_read_lines (const gchar *path, guint64 *n, GError **error);
 /* The labels as they are now; borrowed, valid under the lock. */
 const gchar *const *_gst_simclr_classifier_get_labels (GstSimclrClassifier *self);
 void _gst_simclr_classifier_labels_changed (GstSimclrClassifier *self);

@@ -433,8 +433,7 @@ reset (GstSimclrClassifier *self)
   self->counts = (GstSimclrClassifierCounts){0};
   self->unsaved = self->evaluated = FALSE;
   g_mutex_unlock (&self->lock);
-  g_clear_pointer (&self->lines, g_strfreev);
-  self->n_lines = 0;
+  g_clear_pointer (&self->truth, gst_simclr_labels_free);
   g_clear_pointer (&self->told, g_free);
   self->alarm = self->origin_compared = FALSE;
   gst_simclr_smoothing_reset (&self->smoothing);

@@ -4,11 +4,27 @@
 
 #include <simclr/simclr.h>
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 struct _GstSimclrLabels
 {
-  GArray *numbers; /* gint, of each line */
-  guint n_labels;
+  GArray *numbers;  /* gint, of each line */
+  GPtrArray *texts; /* gchar *, of each number */
 };
+
+static gboolean
+check_text (const gchar *text, gsize length, GError **error)
+{
+  const gchar *end;
+  guint line = 1;
+
+  if (g_utf8_validate (text, (gssize) length, &end))
+    return TRUE;
+  for (const gchar *at = text; at < end; at++)
+    line += *at == '\n';
+  g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT, "line %u is not UTF-8 text", line);
+  return FALSE;
+}
 
 GstSimclrLabels *
 gst_simclr_labels_load (const gchar *path, GError **error)
@@ -17,16 +33,22 @@ gst_simclr_labels_load (const gchar *path, GError **error)
   g_auto (GStrv) lines = NULL;
   g_autofree gchar *text = NULL;
   GstSimclrLabels *self;
+  gsize length;
   guint count;
 
-  if (!g_file_get_contents (path, &text, NULL, error))
+  if (!g_file_get_contents (path, &text, &length, error))
     return NULL;
-  lines = g_strsplit (text, "\n", -1);
+  if (!check_text (text, length, error)) {
+    g_prefix_error (error, "%s: ", path);
+    return NULL;
+  }
+  lines = g_strsplit (g_str_has_prefix (text, BYTE_ORDER_MARK) ? text + 3 : text, "\n", -1);
   count = g_strv_length (lines);
   if (count > 0 && *lines[count - 1] == '\0') /* behind the last line's end */
     count--;
   self = g_new0 (GstSimclrLabels, 1);
   self->numbers = g_array_new (FALSE, FALSE, sizeof (gint));
+  self->texts = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < count; i++) {
     gchar *label = g_strstrip (lines[i]);
     gpointer number = NULL;
@@ -34,14 +56,15 @@ gst_simclr_labels_load (const gchar *path, GError **error)
 
     if (*label != '\0') {
       if (!g_hash_table_lookup_extended (known, label, NULL, &number)) {
-        number = GUINT_TO_POINTER (self->n_labels++);
+        number = GUINT_TO_POINTER (self->texts->len);
+        g_ptr_array_add (self->texts, g_strdup (label));
         g_hash_table_insert (known, label, number);
       }
       found = GPOINTER_TO_INT (number);
     }
     g_array_append_val (self->numbers, found);
   }
-  if (self->n_labels == 0) {
+  if (self->texts->len == 0) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT, "%s: there is no label in it", path);
     g_clear_pointer (&self, gst_simclr_labels_free);
   }
@@ -52,6 +75,7 @@ void
 gst_simclr_labels_free (GstSimclrLabels *self)
 {
   g_array_unref (self->numbers);
+  g_ptr_array_unref (self->texts);
   g_free (self);
 }
 
@@ -64,11 +88,19 @@ gst_simclr_labels_get_length (GstSimclrLabels *self)
 guint
 gst_simclr_labels_get_n_labels (GstSimclrLabels *self)
 {
-  return self->n_labels;
+  return self->texts->len;
 }
 
 gint
 gst_simclr_labels_get (GstSimclrLabels *self, guint64 frame)
 {
   return frame < self->numbers->len ? g_array_index (self->numbers, gint, (guint) frame) : -1;
+}
+
+const gchar *
+gst_simclr_labels_get_text (GstSimclrLabels *self, guint64 frame)
+{
+  gint number = gst_simclr_labels_get (self, frame);
+
+  return number >= 0 ? g_ptr_array_index (self->texts, (guint) number) : NULL;
 }

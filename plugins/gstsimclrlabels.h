@@ -9,7 +9,8 @@ G_BEGIN_DECLS
 /* Constant once loaded. */
 typedef struct _GstSimclrLabels GstSimclrLabels;
 
-/* Line n (from 0) is the label of frame n; equal lines are one label, an empty one is none. */
+/* Line n (from 0) is the label of frame n; equal lines are one label, an empty one is none. The text is
+ * UTF-8; blanks at the ends of a line and a byte order mark do not count. */
 GstSimclrLabels *gst_simclr_labels_load (
     const gchar *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void gst_simclr_labels_free (GstSimclrLabels *self);
@@ -19,5 +20,7 @@ guint64 gst_simclr_labels_get_length (GstSimclrLabels *self);
 guint gst_simclr_labels_get_n_labels (GstSimclrLabels *self);
 /* From 0; -1: that frame has none. */
 gint gst_simclr_labels_get (GstSimclrLabels *self, guint64 frame);
+/* Its text, as long as self; NULL: that frame has none. */
+const gchar *gst_simclr_labels_get_text (GstSimclrLabels *self, guint64 frame);
 
 G_END_DECLS
