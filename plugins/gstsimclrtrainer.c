@@ -43,6 +43,15 @@
  * running time of simclrreplay's input where one stands upstream. It holds for the frames that
  * #GstSimclrTrainer:negatives keeps as well; what has the same label stays a positive.
  *
+ * ## The online probe
+ *
+ * With #GstSimclrTrainer:labels, whatever the loss, a linear layer learns the labels from the representations
+ * of the same batches (standardised over the batch), as in the official code; its gradient stops there, so
+ * that the encoder learns what it would without. How many views it names right before it learns from them
+ * tells early whether a run is worth going on with. The figure is of augmented views;
+ * pipelines/linear-evaluation measures a finished encoder.
+ * The checkpoint holds the layer.
+ *
  * ## Small batches
  *
  * |[
@@ -94,6 +103,9 @@
  * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it ever was
  * * `pairs` (#guint64): pairs that entered training since step 0
  * * `skipped-steps` (#guint64): steps that changed nothing because loss or gradient were not finite
+ * * `probe-accuracy` (#gdouble), only where the batch has labels: share of its labelled views that the online
+ *   probe named right, 0 to 1
+ * * `probe-loss` (#gdouble), likewise: the probe's mean cross entropy, in nats
  *
  * A skipped step is also said in a warning, at most one in five seconds; 100 in a row are an error. That
  * training has collapsed or diverges is a warning, once when it begins.

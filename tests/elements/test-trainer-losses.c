@@ -14,7 +14,8 @@
 typedef struct
 {
   guint steps;
-  gdouble loss; /* of the last step */
+  gdouble loss;  /* of the last step */
+  gdouble probe; /* its accuracy in the last steps, NAN without */
   guint warnings;
   gchar *text; /* of the last warning or error */
   gboolean failed;
@@ -70,6 +71,9 @@ train (const gchar *source, const gchar *trainer)
     if (gst_message_has_name (message, "simclr-training")) {
       outcome.steps++;
       gst_structure_get_double (gst_message_get_structure (message), "loss", &outcome.loss);
+      if (!gst_structure_get_double (
+              gst_message_get_structure (message), "probe-accuracy", &outcome.probe))
+        outcome.probe = NAN;
     }
   }
   gst_element_set_state (pipeline, GST_STATE_NULL);
@@ -150,6 +154,29 @@ test_labels_say_who_is_alike (void)
   }
 }
 
+/* Two pictures again and again: whoever sees their representations can tell them apart. */
+static void
+test_the_probe_learns_labels (void)
+{
+  g_autofree gchar *folder = make_folder ();
+  g_autofree gchar *path = g_build_filename (folder, "labels.txt", NULL);
+  g_autofree gchar *labelled = g_strdup_printf ("learning-rate=0 labels=%s", path);
+  const gchar *source =
+      "videotestsrc pattern=blink num-buffers=4 ! " FRAMES " ! simclrreplay policy=all epochs=60";
+  g_auto (Outcome) without = {0};
+  g_auto (Outcome) with = {0};
+
+  g_assert_true (g_file_set_contents (path, "dark\nlight\ndark\nlight\n", -1, NULL));
+  with = train (source, labelled);
+  without = train (source, "learning-rate=0");
+  g_assert_cmpuint (with.steps, ==, 60);
+  g_assert_cmpfloat (with.probe, ==, 1);
+  g_assert_true (isnan (without.probe));
+  /* it changes nothing else */
+  g_assert_cmpfloat (with.loss, ==, without.loss);
+  remove_folder (folder);
+}
+
 static void
 test_missing_labels_are_said (void)
 {
@@ -192,6 +219,7 @@ main (int argc, char **argv)
   GST_ELEMENT_REGISTER (simclrreplay, NULL);
   GST_ELEMENT_REGISTER (simclrtrainer, NULL);
 
+  g_test_add_func ("/trainer-losses/probe-learns-labels", test_the_probe_learns_labels);
   g_test_add_func ("/trainer-losses/neighbours", test_neighbours_in_time_are_no_negatives);
   g_test_add_func ("/trainer-losses/replayed-neighbours", test_replayed_frames_keep_their_time);
   g_test_add_func ("/trainer-losses/labels", test_labels_say_who_is_alike);

@@ -182,8 +182,39 @@ def test_neighbours_vote():
     assert list(predictions) == [7, 3], predictions
 
 
+def test_a_classifier_is_taught_and_asked():
+    for method in Simclr.ClassifierMethod.KNN, Simclr.ClassifierMethod.LINEAR, Simclr.ClassifierMethod.PROTOTYPE:
+        classifier = Simclr.Classifier(method=method)
+        assert classifier.teach(array.array('f', [1, 0, 0.9, 0.1, 0, 1, 0.1, 0.9]), ['cat', 'cat', '犬', '犬'])
+        assert classifier.get_labels() == ['cat', '犬'] and classifier.get_n_examples('犬') == 2
+        assert classifier.fit()
+        assert classifier.predict([1, 0.2, 0.2, 1]) == ['cat', '犬']
+        scores = classifier.classify([1, 0.2, 0.2, 1])
+        assert len(scores) == 4 and scores[0] > 0.5 and abs(scores[0] + scores[1] - 1) < 1e-5, scores
+        near, far = classifier.get_novelty([1, 0.05, -1, -1])
+        assert near < 1 < far, (near, far)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, 'classifier.safetensors')
+            assert classifier.save(path)
+            loaded = Simclr.Classifier()
+            assert loaded.load(path) and loaded.props.method == method
+            assert loaded.predict([1, 0.2, 0.2, 1]) == ['cat', '犬']
+        assert classifier.unlearn('cat') == 2
+        error = error_of(classifier.teach, [1, 2, 3], ['cat'])
+        assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
+
+
+def test_an_evaluation_counts():
+    evaluation = Simclr.Evaluation.new()
+    evaluation.add('cat', ['cat', 'dog'], [0.7, 0.3])
+    evaluation.add('dog', ['cat', 'dog'], [0.7, 0.3])
+    assert evaluation.get_top(1) == 0.5 and evaluation.get_top(5) == 1
+    assert evaluation.get_labels() == ['cat', 'dog'] and list(evaluation.get_confusion()) == [1, 0, 1, 0]
+    assert evaluation.get_class('cat') == (1, 1.0, 0.5)
+
+
 def test_properties_are_described():
-    for cls in (Simclr.Augment, Simclr.Trainer):
+    for cls in (Simclr.Augment, Simclr.Trainer, Simclr.Classifier):
         for spec in cls.list_properties():
             assert spec.blurb and spec.blurb.strip(), f'{cls.__name__}.{spec.name}'
             if spec.flags & GObject.ParamFlags.READABLE:

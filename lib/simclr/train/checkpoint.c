@@ -69,6 +69,7 @@ simclr_trainer_save (SimclrTrainer *self, const gchar *path, GError **error)
   _simclr_optimizer_save (self->head_state, writer);
   if (self->negatives)
     _simclr_negatives_save (self->negatives, writer);
+  _simclr_online_probe_save (self->probe, writer);
   _simclr_safetensors_writer_set_metadata (
       writer, "optimizer", optimizer_nick (self->optimizer.method));
   set_number (writer, "training_step", self->step);

@@ -8,6 +8,7 @@
 #include <simclr/nn/weights-private.h>
 #include <simclr/train/health-private.h>
 #include <simclr/train/negatives-private.h>
+#include <simclr/train/online-probe-private.h>
 #include <simclr/train/optimizer-private.h>
 
 /**
@@ -46,6 +47,7 @@ struct _SimclrTrainer
   SimclrOptimizerState *encoder_state;
   SimclrOptimizerState *head_state;
   SimclrNegatives *negatives; /* NULL: none */
+  SimclrOnlineProbe *probe;   /* learns when batches have labels */
 
   /* From resume to the first step */
   SimclrWeights *resumed;

@@ -25,6 +25,7 @@ simclr_trainer_finalize (GObject *object)
   g_clear_pointer (&self->resumed, simclr_weights_unref);
   g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
   g_clear_pointer (&self->negatives, _simclr_negatives_free);
+  g_clear_pointer (&self->probe, _simclr_online_probe_free);
   _simclr_aligned_free (self->memory);
   g_free (self->doubles);
   g_clear_object (&self->encoder);
@@ -70,6 +71,14 @@ begin_negatives (SimclrTrainer *self, GError **error)
                                                         self->resumed_file, error));
 }
 
+static gboolean
+begin_probe (SimclrTrainer *self, gsize size, GError **error)
+{
+  g_clear_pointer (&self->probe, _simclr_online_probe_free);
+  self->probe = _simclr_online_probe_new (size);
+  return !self->resumed_file || _simclr_online_probe_load (self->probe, self->resumed_file, error);
+}
+
 /* Head and optimizer states for the first encoder that a pass comes from. */
 static gboolean
 bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
@@ -86,7 +95,7 @@ bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
   if (!self->head)
     self->head = _simclr_projection_head_new (self->projection_layers, size,
         self->projection_hidden, self->projection_size, self->seed, error);
-  if (!self->head || !begin_negatives (self, error))
+  if (!self->head || !begin_negatives (self, error) || !begin_probe (self, size, error))
     return FALSE;
   self->encoder_state =
       _simclr_optimizer_new (&self->optimizer, _simclr_encoder_get_parameters (encoder));
@@ -150,6 +159,17 @@ get_loss_settings (const SimclrTrainer *self)
       .neighbours = (gint64) self->neighbours};
 }
 
+/* While the embeddings are there: going backward may take their memory. */
+static void
+ask_probe (SimclrTrainer *self, const SimclrLossBatch *batch, const gfloat *h,
+    SimclrTrainingStatistics *statistics)
+{
+  statistics->probe_accuracy = statistics->probe_loss = -1;
+  if (batch->facts.labels)
+    _simclr_online_probe_step (self->probe, h, batch->rows, batch->facts.labels,
+        &statistics->probe_accuracy, &statistics->probe_loss);
+}
+
 /* Projections, loss and all gradients; batch is left as it was when the loss was computed. */
 static gboolean
 compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch *batch,
@@ -172,6 +192,7 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch
   batch->z = _simclr_projection_head_forward (self->head, parallel, h, rows, error);
   if (!batch->z)
     return FALSE;
+  ask_probe (self, batch, h, statistics);
   if (self->negatives)
     _simclr_negatives_lend (self->negatives, batch);
   _simclr_loss (parallel, &settings, batch, self->dz, &result, self->scratch);

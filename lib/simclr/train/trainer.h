@@ -29,6 +29,9 @@ G_BEGIN_DECLS
  *   collapsed (Wang and Isola 2020), over at most 256 pairs
  * @collapsed: for some steps now the projections have been all alike or on one line
  * @diverging: for some steps now the loss has been well above what it had come down to
+ * @probe_accuracy: share of the batch's labelled views that a linear layer on the representation, which
+ *   learns beside without touching the encoder, got right before this step; -1 without labels
+ * @probe_loss: its mean cross entropy, nats; -1 without labels
  * @seconds: time the step took in this call (forward pass not included)
  *
  * What one training step did.
@@ -51,6 +54,8 @@ typedef struct
   gdouble uniformity;
   gboolean collapsed;
   gboolean diverging;
+  gdouble probe_accuracy;
+  gdouble probe_loss;
   gdouble seconds;
 } SimclrTrainingStatistics;
 
