@@ -44,7 +44,7 @@ append_string (GValue *array, const gchar *text)
 }
 
 static void
-set_table (GstStructure *fields, SimclrEvaluation *evaluation, gchar **labels)
+set_table (GstStructure *fields, SimclrConfusion *evaluation, gchar **labels)
 {
   Table table = {G_VALUE_INIT, G_VALUE_INIT, G_VALUE_INIT, G_VALUE_INIT};
 
@@ -54,7 +54,7 @@ set_table (GstStructure *fields, SimclrEvaluation *evaluation, gchar **labels)
   g_value_init (&table.precision, GST_TYPE_ARRAY);
   for (; *labels != NULL; labels++) {
     gdouble recall, precision;
-    guint64 frames = simclr_evaluation_get_class (evaluation, *labels, &recall, &precision);
+    guint64 frames = simclr_confusion_get_class (evaluation, *labels, &recall, &precision);
 
     append_string (&table.labels, *labels);
     append_uint64 (&table.frames, frames);
@@ -85,13 +85,13 @@ set_confusion (GstStructure *fields, const guint64 *cells, gsize n)
 }
 
 static void
-post (GstSimclrClassifier *self, SimclrEvaluation *evaluation, gchar **labels, const guint64 *cells,
+post (GstSimclrClassifier *self, SimclrConfusion *evaluation, gchar **labels, const guint64 *cells,
     guint64 unknown)
 {
   GstStructure *fields = gst_structure_new ("simclr-evaluation", "frames", G_TYPE_UINT64,
-      simclr_evaluation_get_count (evaluation), "top1", G_TYPE_DOUBLE,
-      simclr_evaluation_get_top (evaluation, 1), "top5", G_TYPE_DOUBLE,
-      simclr_evaluation_get_top (evaluation, 5), "unknown", G_TYPE_UINT64, unknown, NULL);
+      simclr_confusion_get_count (evaluation), "top1", G_TYPE_DOUBLE,
+      simclr_confusion_get_top (evaluation, 1), "top5", G_TYPE_DOUBLE,
+      simclr_confusion_get_top (evaluation, 5), "unknown", G_TYPE_UINT64, unknown, NULL);
 
   GST_INFO_OBJECT (self, "%" GST_PTR_FORMAT, fields);
   set_table (fields, evaluation, labels);
@@ -100,9 +100,9 @@ post (GstSimclrClassifier *self, SimclrEvaluation *evaluation, gchar **labels, c
 }
 
 static void
-write_report (GstSimclrClassifier *self, SimclrEvaluation *evaluation)
+write_report (GstSimclrClassifier *self, SimclrConfusion *evaluation)
 {
-  g_autofree gchar *json = simclr_evaluation_to_json (evaluation);
+  g_autofree gchar *json = simclr_confusion_to_json (evaluation);
   g_autofree gchar *text = g_strconcat (json, "\n", NULL);
   g_autoptr (GError) error = NULL;
 
@@ -113,10 +113,10 @@ write_report (GstSimclrClassifier *self, SimclrEvaluation *evaluation)
 
 static void
 draw_confusion (
-    GstSimclrClassifier *self, SimclrEvaluation *evaluation, gchar **labels, const guint64 *cells)
+    GstSimclrClassifier *self, SimclrConfusion *evaluation, gchar **labels, const guint64 *cells)
 {
   g_autofree gchar *title = g_strdup_printf ("%.1f %% right of %" G_GUINT64_FORMAT " frames",
-      100 * simclr_evaluation_get_top (evaluation, 1), simclr_evaluation_get_count (evaluation));
+      100 * simclr_confusion_get_top (evaluation, 1), simclr_confusion_get_count (evaluation));
   g_autoptr (GError) error = NULL;
 
   if (!gst_simclr_confusion_draw (self->active.confusion, title, (const gchar *const *) labels,
@@ -165,7 +165,7 @@ check_embeddings (GstSimclrClassifier *self)
 void
 _gst_simclr_classifier_report (GstSimclrClassifier *self, gboolean at_eos)
 {
-  g_autoptr (SimclrEvaluation) evaluation = NULL;
+  g_autoptr (SimclrConfusion) evaluation = NULL;
   g_auto (GStrv) labels = NULL;
   g_autofree guint64 *cells = NULL;
   guint64 unknown;
@@ -184,8 +184,8 @@ _gst_simclr_classifier_report (GstSimclrClassifier *self, gboolean at_eos)
   if (evaluation == NULL)
     return;
   /* nobody adds to it: this is the streaming thread, or there is none */
-  labels = simclr_evaluation_get_labels (evaluation);
-  cells = simclr_evaluation_get_confusion (evaluation, &n);
+  labels = simclr_confusion_get_labels (evaluation);
+  cells = simclr_confusion_get_cells (evaluation, &n);
   post (self, evaluation, labels, cells, unknown);
   if (self->active.report != NULL)
     write_report (self, evaluation);

@@ -222,7 +222,7 @@ count (GstSimclrClassifier *self, const Frame *frame, guint row, const gchar *co
   self->counts.novelty = novelty;
   self->counts.unknown += !known;
   if (truth != NULL) {
-    simclr_evaluation_add (self->evaluation, truth, labels, n, scores, n, NULL);
+    simclr_confusion_add (self->evaluation, truth, labels, n, scores, n, NULL);
     self->evaluated = TRUE;
   }
 }

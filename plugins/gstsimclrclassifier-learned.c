@@ -107,7 +107,7 @@ _gst_simclr_classifier_open (GstSimclrClassifier *self)
     return FALSE;
   g_mutex_lock (&self->lock);
   self->classifier = make_classifier (self, &method);
-  self->evaluation = simclr_evaluation_new ();
+  self->evaluation = simclr_confusion_new ();
   g_mutex_unlock (&self->lock);
   /* posting an error may run a handler that reads stats: without the lock; nothing streams yet */
   done = load (self, method);

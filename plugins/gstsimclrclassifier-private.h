@@ -88,7 +88,7 @@ struct _GstSimclrClassifier
 
   GMutex lock; /* taken after no other; guards: */
   SimclrClassifier *classifier;
-  SimclrEvaluation *evaluation;
+  SimclrConfusion *evaluation;
   gchar **labels; /* the classifier's, as they were when last needed; NULL: ask again */
   GstSimclrClassifierCounts counts;
   gboolean unsaved;   /* taught since the last save */

@@ -265,10 +265,10 @@ get_stats (GstSimclrClassifier *self)
       "examples", G_TYPE_UINT64,
       self->classifier ? simclr_classifier_get_n_examples (self->classifier, NULL) : 0, "unknown",
       G_TYPE_UINT64, counts->unknown, "evaluated", G_TYPE_UINT64,
-      self->evaluation ? simclr_evaluation_get_count (self->evaluation) : 0, "top1", G_TYPE_DOUBLE,
-      self->evaluation ? simclr_evaluation_get_top (self->evaluation, 1) : 0, "label",
-      G_TYPE_STRING, counts->label ? counts->label : "", "confidence", G_TYPE_DOUBLE,
-      counts->confidence, "novelty", G_TYPE_DOUBLE, counts->novelty, NULL);
+      self->evaluation ? simclr_confusion_get_count (self->evaluation) : 0, "top1", G_TYPE_DOUBLE,
+      self->evaluation ? simclr_confusion_get_top (self->evaluation, 1) : 0, "label", G_TYPE_STRING,
+      counts->label ? counts->label : "", "confidence", G_TYPE_DOUBLE, counts->confidence,
+      "novelty", G_TYPE_DOUBLE, counts->novelty, NULL);
   if (self->classifier != NULL) {
     const gchar *const *labels = _gst_simclr_classifier_get_labels (self);
 

@@ -470,9 +470,10 @@ install_properties (GObjectClass *klass)
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
-          "Text file that says what frames show, for loss=supervised: line n is the label of frame "
-          "n, "
-          "counted in the order they come in; an empty line is none. Unset: no labels.",
+          "UTF-8 text file that says what frames show, for loss=supervised and the online probe: "
+          "line n is the label of frame n, counted in the order they come in; an empty line is "
+          "none. "
+          "Unset: no labels.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
       g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",

@@ -15,5 +15,5 @@
 #include <simclr/train/replay.h>
 #include <simclr/train/trainer.h>
 #include <simclr/evaluate/classifier.h>
-#include <simclr/evaluate/evaluation.h>
+#include <simclr/evaluate/confusion.h>
 #include <simclr/evaluate/knn.h>

@@ -204,13 +204,13 @@ def test_a_classifier_is_taught_and_asked():
         assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
 
 
-def test_an_evaluation_counts():
-    evaluation = Simclr.Evaluation.new()
-    evaluation.add('cat', ['cat', 'dog'], [0.7, 0.3])
-    evaluation.add('dog', ['cat', 'dog'], [0.7, 0.3])
-    assert evaluation.get_top(1) == 0.5 and evaluation.get_top(5) == 1
-    assert evaluation.get_labels() == ['cat', 'dog'] and list(evaluation.get_confusion()) == [1, 0, 1, 0]
-    assert evaluation.get_class('cat') == (1, 1.0, 0.5)
+def test_confusion_is_counted():
+    confusion = Simclr.Confusion.new()
+    confusion.add('cat', ['cat', 'dog'], [0.7, 0.3])
+    confusion.add('dog', ['cat', 'dog'], [0.7, 0.3])
+    assert confusion.get_top(1) == 0.5 and confusion.get_top(5) == 1
+    assert confusion.get_labels() == ['cat', 'dog'] and list(confusion.get_cells()) == [1, 0, 1, 0]
+    assert confusion.get_class('cat') == (1, 1.0, 0.5)
 
 
 def test_properties_are_described():

@@ -1,6 +1,6 @@
 /* Figures of a classifier against the truth: top-1, top-5, a table of labels, a confusion matrix.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <simclr/evaluate/evaluation.h>
+#include <simclr/evaluate/confusion.h>
 
 #include <simclr/evaluate/examples-private.h>
 #include <simclr/simclr-error.h>
@@ -11,7 +11,7 @@
 /* True labels that rank lower than this are in no top-k. */
 #define MOST_RANKS 1024
 
-struct _SimclrEvaluation
+struct _SimclrConfusion
 {
   GObject parent;
 
@@ -22,27 +22,27 @@ struct _SimclrEvaluation
   guint64 count;
 };
 
-G_DEFINE_FINAL_TYPE (SimclrEvaluation, simclr_evaluation, G_TYPE_OBJECT)
+G_DEFINE_FINAL_TYPE (SimclrConfusion, simclr_confusion, G_TYPE_OBJECT)
 
 static void
-simclr_evaluation_finalize (GObject *object)
+simclr_confusion_finalize (GObject *object)
 {
-  SimclrEvaluation *self = SIMCLR_EVALUATION (object);
+  SimclrConfusion *self = SIMCLR_CONFUSION (object);
 
   g_hash_table_unref (self->by_name);
   g_ptr_array_unref (self->labels);
   g_ptr_array_unref (self->rows);
-  G_OBJECT_CLASS (simclr_evaluation_parent_class)->finalize (object);
+  G_OBJECT_CLASS (simclr_confusion_parent_class)->finalize (object);
 }
 
 static void
-simclr_evaluation_class_init (SimclrEvaluationClass *klass)
+simclr_confusion_class_init (SimclrConfusionClass *klass)
 {
-  G_OBJECT_CLASS (klass)->finalize = simclr_evaluation_finalize;
+  G_OBJECT_CLASS (klass)->finalize = simclr_confusion_finalize;
 }
 
 static void
-simclr_evaluation_init (SimclrEvaluation *self)
+simclr_confusion_init (SimclrConfusion *self)
 {
   self->labels = g_ptr_array_new_with_free_func (g_free);
   self->by_name = g_hash_table_new (g_str_hash, g_str_equal);
@@ -50,20 +50,20 @@ simclr_evaluation_init (SimclrEvaluation *self)
 }
 
 /**
- * simclr_evaluation_new:
+ * simclr_confusion_new:
  *
- * Makes an evaluation that has seen nothing yet.
+ * Makes a confusion matrix that has seen nothing yet.
  *
- * Returns: (transfer full): an evaluation
+ * Returns: (transfer full): a confusion matrix
  */
-SimclrEvaluation *
-simclr_evaluation_new (void)
+SimclrConfusion *
+simclr_confusion_new (void)
 {
-  return g_object_new (SIMCLR_TYPE_EVALUATION, NULL);
+  return g_object_new (SIMCLR_TYPE_CONFUSION, NULL);
 }
 
 static guint
-get_number (SimclrEvaluation *self, const gchar *label)
+get_number (SimclrConfusion *self, const gchar *label)
 {
   guint number = GPOINTER_TO_UINT (g_hash_table_lookup (self->by_name, label));
   gchar *copy;
@@ -78,7 +78,7 @@ get_number (SimclrEvaluation *self, const gchar *label)
 }
 
 static guint64
-get_cell (SimclrEvaluation *self, guint truth, guint predicted)
+get_cell (SimclrConfusion *self, guint truth, guint predicted)
 {
   const GArray *row = g_ptr_array_index (self->rows, truth);
 
@@ -119,7 +119,7 @@ compare_ordered (gconstpointer a, gconstpointer b)
 
 /* Numbers of the labels, sorted as a person sorts files: 9 before 10. */
 static guint *
-sort_labels (SimclrEvaluation *self)
+sort_labels (SimclrConfusion *self)
 {
   guint n = self->labels->len, *numbers = g_new (guint, n + 1);
   g_autofree Ordered *ordered = g_new (Ordered, n + 1);
@@ -136,8 +136,8 @@ sort_labels (SimclrEvaluation *self)
 }
 
 /**
- * simclr_evaluation_add:
- * @self: an evaluation
+ * simclr_confusion_add:
+ * @self: a confusion matrix
  * @truth: the true label of something classified
  * @labels: (array length=n_labels): the labels that were to choose from
  * @n_labels: how many
@@ -152,7 +152,7 @@ sort_labels (SimclrEvaluation *self)
  *   @truth is no label (%SIMCLR_ERROR_VALUE)
  */
 gboolean
-simclr_evaluation_add (SimclrEvaluation *self, const gchar *truth, const gchar *const *labels,
+simclr_confusion_add (SimclrConfusion *self, const gchar *truth, const gchar *const *labels,
     gsize n_labels, const gfloat *scores, gsize n_scores, GError **error)
 {
   gsize best = 0;
@@ -160,7 +160,7 @@ simclr_evaluation_add (SimclrEvaluation *self, const gchar *truth, const gchar *
   gint64 rank;
   GArray *cells;
 
-  g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), FALSE);
+  g_return_val_if_fail (SIMCLR_IS_CONFUSION (self), FALSE);
   g_return_val_if_fail (truth != NULL, FALSE);
 
   if (n_labels == 0 || n_scores != n_labels) {
@@ -188,32 +188,32 @@ simclr_evaluation_add (SimclrEvaluation *self, const gchar *truth, const gchar *
 }
 
 /**
- * simclr_evaluation_get_count:
- * @self: an evaluation
+ * simclr_confusion_get_count:
+ * @self: a confusion matrix
  *
  * Returns: classifications counted
  */
 guint64
-simclr_evaluation_get_count (SimclrEvaluation *self)
+simclr_confusion_get_count (SimclrConfusion *self)
 {
-  g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), 0);
+  g_return_val_if_fail (SIMCLR_IS_CONFUSION (self), 0);
 
   return self->count;
 }
 
 /**
- * simclr_evaluation_get_top:
- * @self: an evaluation
+ * simclr_confusion_get_top:
+ * @self: a confusion matrix
  * @k: 1 for accuracy, 5 for top-5
  *
  * Returns: the share of classifications whose true label was among the @k highest scores, 0 to 1; 0 of none
  */
 gdouble
-simclr_evaluation_get_top (SimclrEvaluation *self, guint k)
+simclr_confusion_get_top (SimclrConfusion *self, guint k)
 {
   guint64 right = 0;
 
-  g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), 0);
+  g_return_val_if_fail (SIMCLR_IS_CONFUSION (self), 0);
 
   for (guint rank = 0; rank < MIN (k, MOST_RANKS); rank++)
     right += self->ranks[rank];
@@ -221,18 +221,18 @@ simclr_evaluation_get_top (SimclrEvaluation *self, guint k)
 }
 
 /**
- * simclr_evaluation_get_labels:
- * @self: an evaluation
+ * simclr_confusion_get_labels:
+ * @self: a confusion matrix
  *
  * Returns: (transfer full) (array zero-terminated=1): all labels that were to choose from or true, sorted
  */
 gchar **
-simclr_evaluation_get_labels (SimclrEvaluation *self)
+simclr_confusion_get_labels (SimclrConfusion *self)
 {
   g_autofree guint *order = NULL;
   gchar **labels;
 
-  g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), NULL);
+  g_return_val_if_fail (SIMCLR_IS_CONFUSION (self), NULL);
 
   order = sort_labels (self);
   labels = g_new0 (gchar *, self->labels->len + 1);
@@ -242,21 +242,21 @@ simclr_evaluation_get_labels (SimclrEvaluation *self)
 }
 
 /**
- * simclr_evaluation_get_confusion:
- * @self: an evaluation
+ * simclr_confusion_get_cells:
+ * @self: a confusion matrix
  * @n: (out): labels times labels
  *
  * Returns: (transfer full) (array length=n): the confusion matrix, row after row, labels in the order of
- *   simclr_evaluation_get_labels(): the row is the true label, the column the predicted one
+ *   simclr_confusion_get_labels(): the row is the true label, the column the predicted one
  */
 guint64 *
-simclr_evaluation_get_confusion (SimclrEvaluation *self, gsize *n)
+simclr_confusion_get_cells (SimclrConfusion *self, gsize *n)
 {
   g_autofree guint *order = NULL;
   guint labels;
   guint64 *cells;
 
-  g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), NULL);
+  g_return_val_if_fail (SIMCLR_IS_CONFUSION (self), NULL);
   g_return_val_if_fail (n != NULL, NULL);
 
   order = sort_labels (self);
@@ -270,8 +270,8 @@ simclr_evaluation_get_confusion (SimclrEvaluation *self, gsize *n)
 }
 
 /**
- * simclr_evaluation_get_class:
- * @self: an evaluation
+ * simclr_confusion_get_class:
+ * @self: a confusion matrix
  * @label: a label
  * @recall: (out): the share of those truly of this label that were predicted so; 0 of none
  * @precision: (out): the share of those predicted so that truly are; 0 of none
@@ -279,13 +279,13 @@ simclr_evaluation_get_confusion (SimclrEvaluation *self, gsize *n)
  * Returns: classifications whose true label this is
  */
 guint64
-simclr_evaluation_get_class (
-    SimclrEvaluation *self, const gchar *label, gdouble *recall, gdouble *precision)
+simclr_confusion_get_class (
+    SimclrConfusion *self, const gchar *label, gdouble *recall, gdouble *precision)
 {
   guint64 of_truth = 0, of_prediction = 0, right;
   guint number;
 
-  g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), 0);
+  g_return_val_if_fail (SIMCLR_IS_CONFUSION (self), 0);
   g_return_val_if_fail (label != NULL && recall != NULL && precision != NULL, 0);
 
   *recall = *precision = 0;
@@ -313,10 +313,10 @@ add_number (JsonBuilder *builder, const gchar *name, gdouble value)
 }
 
 static void
-add_class (SimclrEvaluation *self, JsonBuilder *builder, const gchar *label)
+add_class (SimclrConfusion *self, JsonBuilder *builder, const gchar *label)
 {
   gdouble recall, precision;
-  guint64 count = simclr_evaluation_get_class (self, label, &recall, &precision);
+  guint64 count = simclr_confusion_get_class (self, label, &recall, &precision);
 
   json_builder_begin_object (builder);
   json_builder_set_member_name (builder, "label");
@@ -329,8 +329,8 @@ add_class (SimclrEvaluation *self, JsonBuilder *builder, const gchar *label)
 }
 
 /**
- * simclr_evaluation_to_json:
- * @self: an evaluation
+ * simclr_confusion_to_json:
+ * @self: a confusion matrix
  *
  * All figures as one JSON object: `frames`, `top1`, `top5`, `classes` (an array of objects with `label`,
  * `frames`, `recall`, `precision`) and `confusion` (rows of true labels, columns of predicted ones).
@@ -338,21 +338,21 @@ add_class (SimclrEvaluation *self, JsonBuilder *builder, const gchar *label)
  * Returns: (transfer full): the text
  */
 gchar *
-simclr_evaluation_to_json (SimclrEvaluation *self)
+simclr_confusion_to_json (SimclrConfusion *self)
 {
   g_autoptr (JsonBuilder) builder = NULL;
   g_autoptr (JsonNode) root = NULL;
   g_autofree guint *order = NULL;
 
-  g_return_val_if_fail (SIMCLR_IS_EVALUATION (self), NULL);
+  g_return_val_if_fail (SIMCLR_IS_CONFUSION (self), NULL);
 
   builder = json_builder_new ();
   order = sort_labels (self);
   json_builder_begin_object (builder);
   json_builder_set_member_name (builder, "frames");
   json_builder_add_int_value (builder, (gint64) self->count);
-  add_number (builder, "top1", simclr_evaluation_get_top (self, 1));
-  add_number (builder, "top5", simclr_evaluation_get_top (self, 5));
+  add_number (builder, "top1", simclr_confusion_get_top (self, 1));
+  add_number (builder, "top5", simclr_confusion_get_top (self, 5));
   json_builder_set_member_name (builder, "classes");
   json_builder_begin_array (builder);
   for (guint i = 0; i < self->labels->len; i++)

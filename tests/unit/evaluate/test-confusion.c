@@ -1,6 +1,6 @@
-/* Evaluations of few classifications that can be counted by hand.
+/* Confusion matrices of few classifications that can be counted by hand.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <simclr/evaluate/evaluation.h>
+#include <simclr/evaluate/confusion.h>
 #include <simclr/simclr-error.h>
 
 #include <json-glib/json-glib.h>
@@ -8,19 +8,19 @@
 static const gchar *const labels[] = {"a", "b", "c"};
 
 static void
-add (SimclrEvaluation *self, const gchar *truth, gfloat a, gfloat b, gfloat c)
+add (SimclrConfusion *self, const gchar *truth, gfloat a, gfloat b, gfloat c)
 {
   const gfloat scores[3] = {a, b, c};
   g_autoptr (GError) error = NULL;
 
-  simclr_evaluation_add (self, truth, labels, 3, scores, 3, &error);
+  simclr_confusion_add (self, truth, labels, 3, scores, 3, &error);
   g_assert_no_error (error);
 }
 
-static SimclrEvaluation *
+static SimclrConfusion *
 make_example (void)
 {
-  SimclrEvaluation *self = simclr_evaluation_new ();
+  SimclrConfusion *self = simclr_confusion_new ();
 
   add (self, "a", 0.7f, 0.2f, 0.1f);
   add (self, "a", 0.2f, 0.5f, 0.3f);
@@ -33,31 +33,31 @@ make_example (void)
 static void
 test_shares_are_counted (void)
 {
-  g_autoptr (SimclrEvaluation) self = make_example ();
+  g_autoptr (SimclrConfusion) self = make_example ();
   gdouble recall, precision;
 
-  g_assert_cmpuint (simclr_evaluation_get_count (self), ==, 5);
-  g_assert_cmpfloat_with_epsilon (simclr_evaluation_get_top (self, 1), 2 / 5.0, 1e-12);
-  g_assert_cmpfloat_with_epsilon (simclr_evaluation_get_top (self, 2), 2 / 5.0, 1e-12);
-  g_assert_cmpfloat_with_epsilon (simclr_evaluation_get_top (self, 3), 4 / 5.0, 1e-12);
-  g_assert_cmpfloat_with_epsilon (simclr_evaluation_get_top (self, 5), 4 / 5.0, 1e-12);
-  g_assert_cmpuint (simclr_evaluation_get_class (self, "a", &recall, &precision), ==, 2);
+  g_assert_cmpuint (simclr_confusion_get_count (self), ==, 5);
+  g_assert_cmpfloat_with_epsilon (simclr_confusion_get_top (self, 1), 2 / 5.0, 1e-12);
+  g_assert_cmpfloat_with_epsilon (simclr_confusion_get_top (self, 2), 2 / 5.0, 1e-12);
+  g_assert_cmpfloat_with_epsilon (simclr_confusion_get_top (self, 3), 4 / 5.0, 1e-12);
+  g_assert_cmpfloat_with_epsilon (simclr_confusion_get_top (self, 5), 4 / 5.0, 1e-12);
+  g_assert_cmpuint (simclr_confusion_get_class (self, "a", &recall, &precision), ==, 2);
   g_assert_cmpfloat_with_epsilon (recall, 1 / 2.0, 1e-12);
   g_assert_cmpfloat_with_epsilon (precision, 1 / 2.0, 1e-12);
-  g_assert_cmpuint (simclr_evaluation_get_class (self, "never taught", &recall, &precision), ==, 1);
+  g_assert_cmpuint (simclr_confusion_get_class (self, "never taught", &recall, &precision), ==, 1);
   g_assert_cmpfloat (recall, ==, 0);
   g_assert_cmpfloat (precision, ==, 0);
-  g_assert_cmpuint (simclr_evaluation_get_class (self, "unheard of", &recall, &precision), ==, 0);
+  g_assert_cmpuint (simclr_confusion_get_class (self, "unheard of", &recall, &precision), ==, 0);
 }
 
 static void
 test_confusion_is_counted (void)
 {
   const guint64 expected[16] = {1, 1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0};
-  g_autoptr (SimclrEvaluation) self = make_example ();
-  g_auto (GStrv) names = simclr_evaluation_get_labels (self);
+  g_autoptr (SimclrConfusion) self = make_example ();
+  g_auto (GStrv) names = simclr_confusion_get_labels (self);
   gsize n;
-  g_autofree guint64 *cells = simclr_evaluation_get_confusion (self, &n);
+  g_autofree guint64 *cells = simclr_confusion_get_cells (self, &n);
 
   g_assert_cmpuint (n, ==, 16);
   g_assert_cmpmem (cells, sizeof expected, expected, sizeof expected);
@@ -70,13 +70,13 @@ test_confusion_is_counted (void)
 static void
 test_ties_are_settled (void)
 {
-  g_autoptr (SimclrEvaluation) self = simclr_evaluation_new ();
+  g_autoptr (SimclrConfusion) self = simclr_confusion_new ();
 
   add (self, "b", 0.5f, 0.5f, 0);
-  g_assert_cmpfloat (simclr_evaluation_get_top (self, 1), ==, 0);
-  g_assert_cmpfloat (simclr_evaluation_get_top (self, 2), ==, 1);
+  g_assert_cmpfloat (simclr_confusion_get_top (self, 1), ==, 0);
+  g_assert_cmpfloat (simclr_confusion_get_top (self, 2), ==, 1);
   add (self, "a", 0.5f, 0.5f, 0);
-  g_assert_cmpfloat (simclr_evaluation_get_top (self, 1), ==, 0.5);
+  g_assert_cmpfloat (simclr_confusion_get_top (self, 1), ==, 0.5);
 }
 
 static void
@@ -85,25 +85,25 @@ test_labels_are_sorted (void)
   const gchar *const numbers[] = {"10", "9", "2"};
   const gfloat scores[3] = {1, 0, 0};
   const guint64 expected[9] = {0, 0, 0, 0, 0, 1, 0, 0, 0};
-  g_autoptr (SimclrEvaluation) self = simclr_evaluation_new ();
+  g_autoptr (SimclrConfusion) self = simclr_confusion_new ();
   g_auto (GStrv) names = NULL;
   g_autofree guint64 *cells = NULL;
   gsize n;
 
-  simclr_evaluation_add (self, "9", numbers, 3, scores, 3, NULL);
-  names = simclr_evaluation_get_labels (self);
+  simclr_confusion_add (self, "9", numbers, 3, scores, 3, NULL);
+  names = simclr_confusion_get_labels (self);
   g_assert_cmpstr (names[0], ==, "2");
   g_assert_cmpstr (names[1], ==, "9");
   g_assert_cmpstr (names[2], ==, "10");
-  cells = simclr_evaluation_get_confusion (self, &n);
+  cells = simclr_confusion_get_cells (self, &n);
   g_assert_cmpmem (cells, sizeof expected, expected, sizeof expected);
 }
 
 static void
 test_json_says_the_same (void)
 {
-  g_autoptr (SimclrEvaluation) self = make_example ();
-  g_autofree gchar *json = simclr_evaluation_to_json (self);
+  g_autoptr (SimclrConfusion) self = make_example ();
+  g_autofree gchar *json = simclr_confusion_to_json (self);
   g_autoptr (JsonNode) root = json_from_string (json, NULL);
   JsonObject *object = json_node_get_object (root);
   JsonObject *class =
@@ -123,31 +123,31 @@ test_json_says_the_same (void)
 static void
 test_nothing_is_zero_and_nonsense_an_error (void)
 {
-  g_autoptr (SimclrEvaluation) self = simclr_evaluation_new ();
-  g_autofree gchar *json = simclr_evaluation_to_json (self);
+  g_autoptr (SimclrConfusion) self = simclr_confusion_new ();
+  g_autofree gchar *json = simclr_confusion_to_json (self);
   const gfloat scores[2] = {0};
   g_autoptr (GError) error = NULL;
 
   g_assert_nonnull (json);
-  g_assert_cmpfloat (simclr_evaluation_get_top (self, 1), ==, 0);
-  g_assert_false (simclr_evaluation_add (self, "a", labels, 3, scores, 2, &error));
+  g_assert_cmpfloat (simclr_confusion_get_top (self, 1), ==, 0);
+  g_assert_false (simclr_confusion_add (self, "a", labels, 3, scores, 2, &error));
   g_assert_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE);
   g_clear_error (&error);
-  g_assert_false (simclr_evaluation_add (self, "", labels, 2, scores, 2, &error));
+  g_assert_false (simclr_confusion_add (self, "", labels, 2, scores, 2, &error));
   g_assert_error (error, SIMCLR_ERROR, SIMCLR_ERROR_VALUE);
-  g_assert_cmpuint (simclr_evaluation_get_count (self), ==, 0);
+  g_assert_cmpuint (simclr_confusion_get_count (self), ==, 0);
 }
 
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/evaluation/shares-are-counted", test_shares_are_counted);
-  g_test_add_func ("/evaluation/confusion-is-counted", test_confusion_is_counted);
-  g_test_add_func ("/evaluation/ties-are-settled", test_ties_are_settled);
-  g_test_add_func ("/evaluation/labels-are-sorted", test_labels_are_sorted);
-  g_test_add_func ("/evaluation/json-says-the-same", test_json_says_the_same);
-  g_test_add_func ("/evaluation/nothing-is-zero-and-nonsense-an-error",
+  g_test_add_func ("/confusion/shares-are-counted", test_shares_are_counted);
+  g_test_add_func ("/confusion/confusion-is-counted", test_confusion_is_counted);
+  g_test_add_func ("/confusion/ties-are-settled", test_ties_are_settled);
+  g_test_add_func ("/confusion/labels-are-sorted", test_labels_are_sorted);
+  g_test_add_func ("/confusion/json-says-the-same", test_json_says_the_same);
+  g_test_add_func ("/confusion/nothing-is-zero-and-nonsense-an-error",
       test_nothing_is_zero_and_nonsense_an_error);
   return g_test_run ();
 }
