@@ -247,6 +247,33 @@ test_novelty_raises_one_alarm (void)
   fixture_clear (&fixture);
 }
 
+/* Between the two ends the alarm stays as it is. */
+static void
+test_alarms_have_two_ends (void)
+{
+  const gfloat near[SIZE] = {1, 0.1f, 0, 0.9f};
+  g_autoptr (GstStructure) stats = NULL;
+  gdouble novelty = 0;
+  Fixture fixture;
+
+  fixture_init (&fixture, "messages=never novelty-threshold=1000 novelty-hysteresis=0.5");
+  teach (&fixture);
+  push (&fixture, near);
+  g_object_get (fixture.harness->element, "stats", &stats, NULL);
+  g_assert_true (gst_structure_get_double (stats, "novelty", &novelty));
+  g_assert_cmpfloat (novelty, >, 0);
+  g_object_set (fixture.harness->element, "novelty-threshold", novelty / 0.7, NULL);
+  push (&fixture, near);
+  g_assert_null (pop_message (fixture.bus, "simclr-novelty"));
+  push (&fixture, odd);
+  assert_novelty (fixture.bus, TRUE);
+  push (&fixture, near);
+  g_assert_null (pop_message (fixture.bus, "simclr-novelty"));
+  push (&fixture, cup);
+  assert_novelty (fixture.bus, FALSE);
+  fixture_clear (&fixture);
+}
+
 /* One odd frame among others does not change what is said; staying does. */
 static void
 test_smoothing_waits_for_more (void)
@@ -426,6 +453,47 @@ test_teaching_goes_on_from_a_file (void)
   assert_label (&fixture, odd, "unknown");
   fixture_clear (&fixture);
   remove_folder (folder);
+}
+
+static gdouble
+get_confidence (const gchar *settings)
+{
+  g_autoptr (GstStructure) stats = NULL;
+  gdouble confidence = 0;
+  Fixture fixture;
+
+  fixture_init (&fixture, settings);
+  push (&fixture, cup);
+  g_object_get (fixture.harness->element, "stats", &stats, NULL);
+  g_assert_true (gst_structure_get_double (stats, "confidence", &confidence));
+  fixture_clear (&fixture);
+  return confidence;
+}
+
+/* One neighbour is always sure of itself, prototypes at temperature 1 never are. */
+static void
+test_a_method_that_is_not_set_is_the_files (void)
+{
+  const gchar *const methods[] = {"knn", "prototype"};
+
+  for (guint i = 0; i < G_N_ELEMENTS (methods); i++) {
+    g_autofree gchar *folder = make_folder ();
+    g_autofree gchar *fit =
+        g_strdup_printf ("mode=fit method=%s location=%s/l.safetensors", methods[i], folder);
+    g_autofree gchar *plain =
+        g_strdup_printf ("neighbors=1 temperature=1 location=%s/l.safetensors", folder);
+    g_autofree gchar *knn = g_strconcat (plain, " method=knn", NULL);
+    g_autofree gchar *prototype = g_strconcat (plain, " method=prototype", NULL);
+    Fixture fixture;
+
+    fixture_init (&fixture, fit);
+    teach (&fixture);
+    fixture_clear (&fixture);
+    g_assert_cmpfloat (get_confidence (knn), ==, 1);
+    g_assert_cmpfloat (get_confidence (prototype), <, 0.9);
+    g_assert_cmpfloat (get_confidence (plain), ==, get_confidence (i == 0 ? knn : prototype));
+    remove_folder (folder);
+  }
 }
 
 static void
@@ -657,12 +725,14 @@ main (int argc, char **argv)
   g_test_add_func ("/classifier/metas-and-messages", test_metas_and_messages_say_the_same);
   g_test_add_func ("/classifier/messages-when-wanted", test_messages_come_when_they_are_wanted);
   g_test_add_func ("/classifier/novelty-raises-one-alarm", test_novelty_raises_one_alarm);
+  g_test_add_func ("/classifier/alarms-have-two-ends", test_alarms_have_two_ends);
   g_test_add_func ("/classifier/smoothing-waits-for-more", test_smoothing_waits_for_more);
   g_test_add_func ("/classifier/unlearned-and-listed", test_labels_are_unlearned_and_listed);
   g_test_add_func ("/classifier/frames-pass-untouched", test_frames_pass_untouched);
   g_test_add_func ("/classifier/shared-buffers", test_shared_buffers_are_left_alone);
   g_test_add_func ("/classifier/file-of-labels", test_a_file_of_labels_teaches_and_judges);
   g_test_add_func ("/classifier/teaching-goes-on", test_teaching_goes_on_from_a_file);
+  g_test_add_func ("/classifier/method-of-the-file", test_a_method_that_is_not_set_is_the_files);
   g_test_add_func ("/classifier/saving-on-request", test_saving_can_be_asked_for);
   g_test_add_func ("/classifier/tensors", test_tensors_are_classified_row_by_row);
   g_test_add_func ("/classifier/bad-files", test_bad_files_name_their_property);

@@ -53,6 +53,55 @@ test_it_learns_whatever_the_scale (void)
   g_assert_cmpfloat (last, <, 0.5);
 }
 
+/* The definition: softmax regression of standardised rows, classic momentum 0.9, rate 1 / (columns + 1). */
+static void
+test_steps_are_their_definition (void)
+{
+  g_autoptr (SimclrOnlineProbe) probe = _simclr_online_probe_new (COLUMNS);
+  gdouble weight[6][COLUMNS + 1] = {0}, momentum[6][COLUMNS + 1] = {0};
+
+  for (guint64 batch = 0; batch < 6; batch++) {
+    gdouble z[ROWS][COLUMNS + 1], gradient[6][COLUMNS + 1] = {0}, expected = 0, accuracy, loss;
+    gfloat h[ROWS * COLUMNS];
+    gint32 labels[ROWS];
+
+    make_batch (batch, h, labels);
+    for (gsize c = 0; c < COLUMNS; c++) {
+      gdouble sum = 0, square = 0;
+
+      for (gsize row = 0; row < ROWS; row++) {
+        sum += h[row * COLUMNS + c];
+        square += (gdouble) h[row * COLUMNS + c] * h[row * COLUMNS + c];
+      }
+      for (gsize row = 0; row < ROWS; row++)
+        z[row][c] =
+            (h[row * COLUMNS + c] - sum / ROWS) / sqrt (square / ROWS - sum / ROWS * sum / ROWS);
+    }
+    for (gsize row = 0; row < ROWS; row++) {
+      gdouble p[6], sum = 0;
+
+      z[row][COLUMNS] = 1;
+      for (guint k = 0; k < 6; k++) {
+        p[k] = 0;
+        for (gsize c = 0; c <= COLUMNS; c++)
+          p[k] += weight[k][c] * z[row][c];
+        sum += p[k] = exp (p[k]);
+      }
+      expected -= log (p[labels[row]] / sum) / ROWS;
+      for (guint k = 0; k < 6; k++)
+        for (gsize c = 0; c <= COLUMNS; c++)
+          gradient[k][c] += (p[k] / sum - ((gint) k == labels[row])) * z[row][c] / ROWS;
+    }
+    g_assert_true (_simclr_online_probe_step (probe, h, ROWS, labels, &accuracy, &loss));
+    g_assert_cmpfloat_with_epsilon (loss, expected, 1e-4);
+    for (guint k = 0; k < 6; k++)
+      for (gsize c = 0; c <= COLUMNS; c++) {
+        momentum[k][c] = 0.9 * momentum[k][c] + gradient[k][c];
+        weight[k][c] -= momentum[k][c] / (COLUMNS + 1);
+      }
+  }
+}
+
 static void
 test_rows_without_label_are_left_out (void)
 {
@@ -154,6 +203,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/online-probe/learns-whatever-the-scale", test_it_learns_whatever_the_scale);
+  g_test_add_func ("/online-probe/steps-are-their-definition", test_steps_are_their_definition);
   g_test_add_func ("/online-probe/rows-without-label", test_rows_without_label_are_left_out);
   g_test_add_func ("/online-probe/no-numbers", test_numbers_that_are_none_teach_nothing);
   g_test_add_func ("/online-probe/a-file-continues-exactly", test_a_file_continues_exactly);
