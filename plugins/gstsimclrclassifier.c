@@ -34,6 +34,10 @@
  * What is learned is kept as examples, so that a file that was taught with one method serves the others.
  * Unless #simclrclassifier:method is set, it is the file's.
  *
+ * Examples stay as the encoder made them. One that goes on learning (`model` of simclrencoder) moves away from
+ * them: teach again now and then, or keep to weights from a file. That a file was taught with other weights
+ * than the embeddings come from is a warning.
+ *
  * ## Unknown and novel
  *
  * Novelty is the distance to the nearest example over the distance within which 95 % of the examples have
