@@ -28,7 +28,8 @@
  * * `knn`: the #simclrclassifier:neighbors nearest examples vote, by cosine similarity. Presets
  *   `solo-learn` (20, temperature 0.07, the default) and `lightly` (200, 0.1).
  * * `linear`: multinomial logistic regression on the frozen embeddings, the linear evaluation of the
- *   paper; see #simclrclassifier:solver, #simclrclassifier:l2 and #simclrclassifier:standardize.
+ *   paper; see #simclrclassifier:solver, #simclrclassifier:l2 and #simclrclassifier:standardize. The
+ *   preset `official` is the official code's own descent.
  * * `prototype`: the label whose examples' mean direction is nearest; a handful of examples is enough.
  *
  * What is learned is kept as examples, so that a file that was taught with one method serves the others.
@@ -140,7 +141,8 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC,
     GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY); " GST_SIMCLR_TENSOR_CAPS));
 
-G_DEFINE_FINAL_TYPE (GstSimclrClassifier, gst_simclr_classifier, GST_TYPE_ELEMENT)
+G_DEFINE_FINAL_TYPE_WITH_CODE (GstSimclrClassifier, gst_simclr_classifier, GST_TYPE_ELEMENT,
+    G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL))
 GST_ELEMENT_REGISTER_DEFINE (
     simclrclassifier, "simclrclassifier", GST_RANK_NONE, GST_TYPE_SIMCLR_CLASSIFIER)
 

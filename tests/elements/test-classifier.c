@@ -516,6 +516,32 @@ test_saving_can_be_asked_for (void)
 }
 
 static void
+test_presets_are_the_protocols (void)
+{
+  g_autoptr (GstElement) element =
+      gst_object_ref_sink (gst_element_factory_make ("simclrclassifier", NULL));
+  SimclrClassifierMethod method;
+  SimclrProbeSolver solver;
+  guint neighbors, other_neighbors;
+  gdouble temperature, other_temperature;
+
+  /* solo-learn's is what a new element has */
+  g_object_get (element, "neighbors", &neighbors, "temperature", &temperature, NULL);
+  g_assert_true (gst_preset_load_preset (GST_PRESET (element), "lightly"));
+  g_object_get (element, "neighbors", &other_neighbors, "temperature", &other_temperature, NULL);
+  g_assert_cmpuint (other_neighbors, ==, 200);
+  g_assert_cmpfloat (other_temperature, ==, 0.1);
+  g_assert_true (gst_preset_load_preset (GST_PRESET (element), "solo-learn"));
+  g_object_get (element, "neighbors", &other_neighbors, "temperature", &other_temperature, NULL);
+  g_assert_cmpuint (other_neighbors, ==, neighbors);
+  g_assert_cmpfloat (other_temperature, ==, temperature);
+  g_assert_true (gst_preset_load_preset (GST_PRESET (element), "official"));
+  g_object_get (element, "method", &method, "solver", &solver, NULL);
+  g_assert_cmpint (method, ==, SIMCLR_CLASSIFIER_METHOD_LINEAR);
+  g_assert_cmpint (solver, ==, SIMCLR_PROBE_SOLVER_SGD);
+}
+
+static void
 test_tensors_are_classified_row_by_row (void)
 {
   GstHarness *harness = harness_new ("simclrclassifier label=cup messages=frame");
@@ -734,6 +760,7 @@ main (int argc, char **argv)
   g_test_add_func ("/classifier/teaching-goes-on", test_teaching_goes_on_from_a_file);
   g_test_add_func ("/classifier/method-of-the-file", test_a_method_that_is_not_set_is_the_files);
   g_test_add_func ("/classifier/saving-on-request", test_saving_can_be_asked_for);
+  g_test_add_func ("/classifier/presets", test_presets_are_the_protocols);
   g_test_add_func ("/classifier/tensors", test_tensors_are_classified_row_by_row);
   g_test_add_func ("/classifier/bad-files", test_bad_files_name_their_property);
   g_test_add_func ("/classifier/what-does-not-fit", test_what_does_not_fit_is_an_error);
