@@ -14,12 +14,14 @@ _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self)
   gsize floats = _gst_simclr_encoder_picture_floats (self), count;
 
   _gst_simclr_encoder_drop_batch (self);
-  g_free (self->pictures);
-  self->pictures = NULL;
+  g_clear_pointer (&self->pictures, g_free);
+  g_clear_pointer (&self->offsets, g_free);
   self->capacity = batch;
+  if (self->training)
+    self->offsets = g_try_new (guint64, batch);
   if (g_size_checked_mul (&count, floats, (gsize) batch * views))
     self->pictures = g_try_new (gfloat, count);
-  if (self->pictures == NULL) {
+  if (self->pictures == NULL || (self->training && self->offsets == NULL)) {
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
         ("No memory for batch-size=%u: %u pictures of %ux%u.", batch, batch * views,
             self->input_size, self->input_size),
@@ -128,6 +130,7 @@ _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer)
         self, STREAM, FORMAT, ("Could not read a pair of views."), ("%s", error->message));
     return FALSE;
   }
+  self->offsets[self->filled] = GST_BUFFER_OFFSET (buffer);
   note_times (self, buffer);
   self->filled++;
   return TRUE;

@@ -59,6 +59,9 @@ struct _GstSimclrEncoder
   GstSimclrEncoderSettings settings; /* object lock */
   guint embedding_size;              /* object lock */
   GstClockTime latency;              /* object lock: what batching adds */
+  SimclrModel *offered; /* object lock: where weights in training appear, once asked for */
+  gboolean trains;      /* object lock: the mode is training */
+  gboolean is_followed; /* object lock: somebody upstream wants the embeddings */
 
   /* Set on the way to PAUSED, then constant. */
   GstSimclrEncoderSettings active;
@@ -84,7 +87,8 @@ struct _GstSimclrEncoder
   gfloat *pictures;
   guint capacity; /* frames or pairs that fit */
   guint filled;
-  GQueue held; /* frames that wait for their embedding, when they are passed on */
+  guint64 *offsets; /* of the pairs, when training */
+  GQueue held;      /* frames that wait for their embedding, when they are passed on */
   GstClockTime batch_pts, batch_end;
   gboolean batch_discont;
 
@@ -140,7 +144,8 @@ GstFlowReturn _gst_simclr_encoder_embed_frame (GstSimclrEncoder *self, GstBuffer
 GstFlowReturn _gst_simclr_encoder_embed (GstSimclrEncoder *self);
 void _gst_simclr_encoder_stop_timer (GstSimclrEncoder *self);
 
-/* Training (gstsimclrencoder-training.c). */
+/* Training (gstsimclrencoder-training.c). answer_model is for any thread. */
+gboolean _gst_simclr_encoder_answer_model (GstSimclrEncoder *self, GstQuery *query);
 GstFlowReturn _gst_simclr_encoder_train_pair (GstSimclrEncoder *self, GstBuffer *buffer);
 
 G_END_DECLS

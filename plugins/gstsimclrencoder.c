@@ -353,6 +353,7 @@ reset (GstSimclrEncoder *self)
   _gst_simclr_encoder_drop_batch (self);
   _gst_simclr_encoder_close (self);
   g_clear_pointer (&self->pictures, g_free);
+  g_clear_pointer (&self->offsets, g_free);
   gst_caps_replace (&self->caps, NULL);
   gst_video_info_init (&self->info);
   self->mode = GST_SIMCLR_ENCODER_MODE_NONE;
@@ -364,6 +365,8 @@ reset (GstSimclrEncoder *self)
   GST_OBJECT_LOCK (self);
   self->latency = 0;
   self->embedding_size = 0;
+  self->trains = self->is_followed = FALSE;
+  g_clear_object (&self->offered);
   GST_OBJECT_UNLOCK (self);
 }
 

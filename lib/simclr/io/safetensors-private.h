@@ -42,6 +42,10 @@ const gchar *_simclr_safetensors_get_metadata (SimclrSafetensors *self, const gc
 gboolean _simclr_safetensors_read_floats (SimclrSafetensors *self, const SimclrSafetensor *tensor,
     gfloat *floats, gsize count, GError **error);
 
+/* The bytes of a U8 tensor of one dimension; NULL with error set for any other. */
+GBytes *_simclr_safetensors_read_bytes (
+    SimclrSafetensors *self, const SimclrSafetensor *tensor, GError **error);
+
 typedef struct _SimclrSafetensorsWriter SimclrSafetensorsWriter;
 
 SimclrSafetensorsWriter *_simclr_safetensors_writer_new (void);
@@ -55,6 +59,9 @@ void _simclr_safetensors_writer_add (SimclrSafetensorsWriter *self, const gchar 
 /* The same, the writer frees the data with g_free(). */
 void _simclr_safetensors_writer_take (SimclrSafetensorsWriter *self, const gchar *name,
     guint n_dims, const gsize *shape, gfloat *data);
+/* A U8 tensor of one dimension; keeps a reference to the bytes. */
+void _simclr_safetensors_writer_add_bytes (
+    SimclrSafetensorsWriter *self, const gchar *name, GBytes *bytes);
 /* An I64 scalar (torch's num_batches_tracked). */
 void _simclr_safetensors_writer_add_scalar (
     SimclrSafetensorsWriter *self, const gchar *name, gint64 value);
