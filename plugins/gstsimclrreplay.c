@@ -15,15 +15,68 @@
  *
  * * `policy=reservoir`: a uniform sample of everything seen, for a camera that runs for long.
  * * `policy=fifo`: the newest frames.
+ * * `policy=min-redundancy`: frames that differ, to the eyes of the encoder that is being trained. A camera
+ *   that looks at one scene for an hour gives that hour no more room than what is to be seen in it.
  * * `policy=all`: every frame, for a file or folder. What does not fit into #GstSimclrReplay:capacity
  *   and #GstSimclrReplay:max-bytes is an error.
  *
+ * With any policy #GstSimclrReplay:min-distance keeps out frames that look like one of the last that were
+ * taken in, which costs microseconds: with a camera the first thing to set.
+ *
  * Frames are held by reference, and copied only when holding them would starve somebody: buffers of a
- * pool with a fixed number of buffers, memory of a device, or a small piece of a large memory.
- * #GstSimclrReplay:max-bytes counts the memory of the pixels; the bookkeeping adds about 1 KiB a frame.
- * Frames flagged GAP or CORRUPTED, and empty ones, are not stored. A flush or a seek does not clear
+ * pool with a fixed number of buffers, memory of a device, or a small piece of a large memory. With
+ * #GstSimclrReplay:storage-size they are stored scaled down, as RGB, at the size that training needs:
+ * 10,000 frames of 64x48 take 92 MB.
+ * #GstSimclrReplay:max-bytes counts the memory of pixels and embeddings; the bookkeeping adds about 1 KiB a
+ * frame. Frames flagged GAP or CORRUPTED, and empty ones, are not stored. A flush or a seek does not clear
  * the memory; going to READY does. When the input's caps change, frames stored before keep theirs,
  * and each sample is preceded by its caps where they differ from those of the sample before.
+ *
+ * ## Minimum redundancy
+ *
+ * When the memory is full, of the two frames whose embeddings are most alike (cosine) one goes.
+ *
+ * * `redundancy-rule=newer` (the default): each frame is embedded after it has come in, with the weights
+ *   that training has at that moment, and of the two the newer one goes. Frames that repeat what the memory
+ *   has seen do not push out what they repeat.
+ * * `redundancy-rule=published`: the rule of Purushwalkam et al. 2022 (2203.12710). Embeddings come from
+ *   training, as a moving average over the times a frame was trained on; either of the two goes. Nothing
+ *   is computed in addition.
+ *
+ * The weights are those of the simclrencoder downstream, found by a query through the elements between; with
+ * #GstSimclrReplay:model they are those published under that name. Embedding is done by the thread that
+ * pushes samples, between two of them, so that no camera waits for it; a frame that comes in costs
+ * a product of all embeddings with one. Up to 64 frames wait to be embedded (at most a quarter of the
+ * memory); while more would, new ones are not taken in. Before there are weights, and without any, chance
+ * decides as with `policy=reservoir`.
+ *
+ * ## Short and long memory
+ *
+ * With #GstSimclrReplay:fresh-ratio the newest #GstSimclrReplay:fresh-frames frames are a short memory of
+ * their own, from which that share of the samples is drawn; the policy rules over the long memory, into which
+ * frames come that leave the short one. #GstSimclrReplay:capacity is that of both together.
+ *
+ * ## Several cameras
+ *
+ * Each camera has a sink pad: `sink`, or `sink_%u` on request. They share the memory, and each is as likely as every
+ * other to give the next sample, however many frames it has in it, so that a batch's negatives come from
+ * different scenes. Input ends when all have ended. The output continues the stream of the first.
+ *
+ * ## Neighbours in time
+ *
+ * If simclraugment downstream has a `temporal-window`, a sample brings along another frame of the memory as a
+ * meta, drawn from those of the same camera and shot that were filmed at most that much before or after it;
+ * simclraugment makes view 2 from that one. A shot ends with a DISCONT, a flush, a new segment, a change
+ * of caps, and where a frame looks altogether different from the one before
+ * (#GstSimclrReplay:cut-distance).
+ *
+ * ## The memory in a file
+ *
+ * With #GstSimclrReplay:location the memory is written as safetensors at the end, on the way to READY, and after
+ * each checkpoint of simclrtrainer (not more often than #GstSimclrReplay:save-interval); with
+ * #GstSimclrReplay:resume the next run begins with it. A write is atomic. The file has a tensor of bytes
+ * for each frame (`frame.N`), its embedding (`embedding.N`) if there is one, and metadata with times, cameras and
+ * shots. A file that is not sound is an error, and is left as it is.
  *
  * ## Which samples are pushed, and until when
  *
@@ -36,6 +89,10 @@
  * EOS at the input ends sampling, though not before #GstSimclrReplay:min-fill samples, or as many as
  * there are frames if those are fewer, have been pushed.
  *
+ * #GstSimclrReplay:max-samples-per-frame bounds training: it waits when no new frames come in, instead of
+ * learning by heart what there is. #GstSimclrReplay:min-samples-per-frame makes the input wait for training, for
+ * a file that is played once as if it were a camera; with both the same a run is decided by its seeds.
+ *
  * With any policy EOS goes out after #GstSimclrReplay:num-samples, or when downstream has enough
  * (returns EOS, as simclrtrainer does after its `total-steps`); the sink pad then returns EOS too,
  * which ends the source.
@@ -47,7 +104,7 @@
  * shows what training would see. When the frame came in, as running time of the input, is kept in a
  * #GstReferenceTimestampMeta with caps `timestamp/x-running-time`. The buffer's offset is its number
  * in the sequence of samples. Every sample is flagged DISCONT: neighbours in the output are no
- * neighbours in time, so that `temporal-window` of simclraugment finds no second frame for it. QoS
+ * neighbours in time. QoS
  * events from downstream end here. Tags and other serialized events go out before the next sample; GAP
  * events are dropped.
  *
@@ -66,6 +123,10 @@
  * * `level` (guint64): frames held
  * * `bytes` (guint64): what they take
  * * `seen` (guint64): frames that were offered to the memory
+ * * `near` (guint64): frames that were not, for #GstSimclrReplay:min-distance
+ * * `cuts` (guint64): scene cuts
+ * * `embedded` (guint64): frames held whose embedding is known
+ * * `redundancy` (gdouble): mean cosine between the embedding of a frame held and the one most like it
  * * `copied` (guint64): frames that had to be copied
  * * `ignored` (guint64): frames flagged GAP or CORRUPTED, or empty
  * * `next-sample` (guint64): number of the next sample in the sequence
@@ -80,6 +141,14 @@
  * |[
  * gst-launch-1.0 videotestsrc is-live=true pattern=ball ! video/x-raw,format=RGB,width=64,height=64 ! simclrreplay capacity=100 min-fill=30 num-samples=1000 ! fakesink
  * ]| Samples from a live source as fast as the sink can, until there were 1000.
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=300 ! simclrreplay policy=min-redundancy capacity=64 min-fill=32 storage-size=40 min-distance=0.002 min-samples-per-frame=1 ! simclraugment size=32 temporal-window=500000000 ! simclrencoder width=0.125 batch-size=16 ! simclrtrainer
+ * ]| Trains beside a stream that repeats itself; the memory keeps what differs.
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=100 ! video/x-raw,format=RGB,width=64,height=64 ! cameras.sink_0 videotestsrc pattern=snow num-buffers=100 ! video/x-raw,format=RGB,width=64,height=64 ! cameras.sink_1 simclrreplay name=cameras min-fill=50 ! fakesink
+ * ]| Two cameras, drawn from alike.
  */
 
 #include "gstsimclrreplayprivate.h"
@@ -187,8 +256,6 @@ gst_simclr_replay_request_new_pad (
     return NULL;
 
   input = gst_simclr_replay_add_input (self, template, name, (guint) number + 1);
-  if (GST_STATE (self) >= GST_STATE_PAUSED)
-    gst_pad_set_active (input->pad, TRUE);
   if (!gst_element_add_pad (element, input->pad)) {
     gst_simclr_replay_remove_input (self, input->pad);
     return NULL;

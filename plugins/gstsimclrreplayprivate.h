@@ -128,6 +128,8 @@ struct _GstSimclrReplay
 /* gstsimclrreplaysettings.c: properties */
 void gst_simclr_replay_install_properties (GObjectClass *klass);
 void gst_simclr_replay_init_settings (GstSimclrReplay *self);
+/* Whether frames are stored in another form than they come in; any thread. */
+gboolean gst_simclr_replay_converts (GstSimclrReplay *self);
 void gst_simclr_replay_take_settings (GstSimclrReplay *self);
 void gst_simclr_replay_clear_settings (GstSimclrReplay *self);
 
@@ -138,6 +140,7 @@ GstSimclrReplayInput *gst_simclr_replay_add_input (
     GstSimclrReplay *self, GstPadTemplate *template, const gchar *name, guint source);
 void gst_simclr_replay_remove_input (GstSimclrReplay *self, GstPad *pad);
 void gst_simclr_replay_input_free (gpointer input);
+GstCaps *gst_simclr_replay_get_input_caps (GstSimclrReplay *self);
 
 /* gstsimclrreplayintake.c: frames are looked at and stored */
 gboolean gst_simclr_replay_set_input_caps (

@@ -402,3 +402,14 @@ gst_simclr_replay_clear_settings (GstSimclrReplay *self)
   g_free (self->run.location);
   g_free (self->run.model);
 }
+
+gboolean
+gst_simclr_replay_converts (GstSimclrReplay *self)
+{
+  gboolean result;
+
+  GST_OBJECT_LOCK (self);
+  result = self->settings.storage_size > 0;
+  GST_OBJECT_UNLOCK (self);
+  return result;
+}

@@ -316,30 +316,16 @@ propose_allocation (GstQuery *query)
   return TRUE;
 }
 
-static gboolean
-converts (GstSimclrReplay *self)
-{
-  gboolean result;
-
-  GST_OBJECT_LOCK (self);
-  result = self->settings.storage_size > 0;
-  GST_OBJECT_UNLOCK (self);
-  return result;
-}
-
 /* Where frames are converted any may come in; else those that downstream takes. */
 static void
-answer_caps (GstPad *pad, GstQuery *query)
+answer_caps (GstSimclrReplay *self, GstPad *pad, GstQuery *query)
 {
   g_autoptr (GstCaps) caps = gst_pad_get_pad_template_caps (pad);
-  GstCaps *filter, *asked;
+  GstCaps *filter;
 
-  if (GST_QUERY_TYPE (query) == GST_QUERY_ACCEPT_CAPS) {
-    gst_query_parse_accept_caps (query, &asked);
-    gst_query_set_accept_caps_result (query, gst_caps_is_subset (asked, caps));
-    return;
-  }
   gst_query_parse_caps (query, &filter);
+  if (!gst_simclr_replay_converts (self))
+    gst_caps_take (&caps, gst_pad_peer_query_caps (self->srcpad, caps));
   if (filter)
     gst_caps_take (&caps, gst_caps_intersect_full (filter, caps, GST_CAPS_INTERSECT_FIRST));
   gst_query_set_caps_result (query, caps);
@@ -350,10 +336,7 @@ gst_simclr_replay_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   switch (GST_QUERY_TYPE (query)) {
   case GST_QUERY_CAPS:
-  case GST_QUERY_ACCEPT_CAPS:
-    if (!converts (GST_SIMCLR_REPLAY (parent)))
-      return gst_pad_query_default (pad, parent, query);
-    answer_caps (pad, query);
+    answer_caps (GST_SIMCLR_REPLAY (parent), pad, query);
     return TRUE;
   case GST_QUERY_ALLOCATION:
     return propose_allocation (query);
@@ -385,6 +368,28 @@ gst_simclr_replay_sink_activate_mode (
   return TRUE;
 }
 
+/* Of one camera, or any of several. */
+GstCaps *
+gst_simclr_replay_get_input_caps (GstSimclrReplay *self)
+{
+  g_autoptr (GPtrArray) pads = g_ptr_array_new_with_free_func (gst_object_unref);
+  GstCaps *caps = gst_caps_new_empty ();
+
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->inputs->len; i++) {
+    GstSimclrReplayInput *input = g_ptr_array_index (self->inputs, i);
+
+    if (gst_pad_is_linked (input->pad))
+      g_ptr_array_add (pads, gst_object_ref (input->pad));
+  }
+  g_mutex_unlock (&self->lock);
+  for (guint i = 0; i < pads->len; i++)
+    caps = gst_caps_merge (caps, gst_pad_peer_query_caps (g_ptr_array_index (pads, i), NULL));
+  if (pads->len == 0)
+    gst_caps_take (&caps, gst_pad_get_pad_template_caps (self->srcpad));
+  return caps;
+}
+
 GstSimclrReplayInput *
 gst_simclr_replay_add_input (
     GstSimclrReplay *self, GstPadTemplate *template, const gchar *name, guint source)
@@ -399,7 +404,6 @@ gst_simclr_replay_add_input (
   gst_pad_set_event_function (input->pad, gst_simclr_replay_sink_event);
   gst_pad_set_query_function (input->pad, gst_simclr_replay_sink_query);
   gst_pad_set_activatemode_function (input->pad, gst_simclr_replay_sink_activate_mode);
-  GST_PAD_SET_PROXY_CAPS (input->pad);
   g_mutex_lock (&self->lock);
   g_ptr_array_add (self->inputs, input);
   g_mutex_unlock (&self->lock);

@@ -465,24 +465,19 @@ answer_latency (GstSimclrReplay *self, GstQuery *query)
 }
 
 /* What downstream may get: RGB of any size where frames are made small, else what comes in. */
-static gboolean
+static void
 answer_caps (GstSimclrReplay *self, GstQuery *query)
 {
-  g_autoptr (GstCaps) caps = NULL;
+  g_autoptr (GstCaps) caps =
+      gst_simclr_replay_converts (self)
+          ? gst_caps_new_simple ("video/x-raw", "format", G_TYPE_STRING, "RGB", NULL)
+          : gst_simclr_replay_get_input_caps (self);
   GstCaps *filter;
-  gboolean converts;
 
-  GST_OBJECT_LOCK (self);
-  converts = self->settings.storage_size > 0;
-  GST_OBJECT_UNLOCK (self);
-  if (!converts)
-    return gst_pad_query_default (self->srcpad, GST_OBJECT (self), query);
   gst_query_parse_caps (query, &filter);
-  caps = gst_caps_new_simple ("video/x-raw", "format", G_TYPE_STRING, "RGB", NULL);
   if (filter)
     gst_caps_take (&caps, gst_caps_intersect_full (filter, caps, GST_CAPS_INTERSECT_FIRST));
   gst_query_set_caps_result (query, caps);
-  return TRUE;
 }
 
 static gboolean
@@ -492,7 +487,8 @@ gst_simclr_replay_src_query (GstPad *pad, GstObject *parent, GstQuery *query)
   case GST_QUERY_LATENCY:
     return answer_latency (GST_SIMCLR_REPLAY (parent), query);
   case GST_QUERY_CAPS:
-    return answer_caps (GST_SIMCLR_REPLAY (parent), query);
+    answer_caps (GST_SIMCLR_REPLAY (parent), query);
+    return TRUE;
   default:
     return gst_pad_query_default (pad, parent, query);
   }
@@ -532,6 +528,5 @@ gst_simclr_replay_init_src (GstSimclrReplay *self)
   gst_pad_set_event_function (self->srcpad, gst_simclr_replay_src_event);
   gst_pad_set_query_function (self->srcpad, gst_simclr_replay_src_query);
   gst_pad_set_activatemode_function (self->srcpad, gst_simclr_replay_src_activate_mode);
-  GST_PAD_SET_PROXY_CAPS (self->srcpad);
   gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
 }

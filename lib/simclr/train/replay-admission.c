@@ -124,8 +124,9 @@ waits_for_embedding (SimclrReplay *self)
 static gboolean
 is_jammed (SimclrReplay *self)
 {
-  return waits_for_embedding (self) && self->waiting.length >= SIMCLR_REPLAY_WAITING &&
-         drops_redundant (self);
+  return waits_for_embedding (self) && drops_redundant (self) &&
+         self->waiting.length >=
+             CLAMP (self->heap->len / SIMCLR_REPLAY_WAITING_SHARE, 1, SIMCLR_REPLAY_WAITING);
 }
 
 void

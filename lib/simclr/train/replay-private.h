@@ -7,8 +7,10 @@
 #include <simclr/train/replay-order-private.h>
 #include <simclr/train/replay-redundancy-private.h>
 
-/* Frames that wait for their embedding, at most, once others have one: what comes beyond is refused. */
+/* Frames that wait for their embedding, at most, once others have one: what comes beyond is refused. Not
+ * more than one in so many of the memory, either. */
 #define SIMCLR_REPLAY_WAITING 64
+#define SIMCLR_REPLAY_WAITING_SHARE 4
 
 /* Cameras: what a file may claim. */
 #define SIMCLR_REPLAY_SOURCES 4096

@@ -82,14 +82,39 @@ simclr_replay_sample (SimclrReplay *self, guint64 index, guint64 *number)
   return entry->item;
 }
 
-static gboolean
-are_neighbours (const SimclrReplayEntry *a, const SimclrReplayEntry *b, guint64 window)
-{
-  guint64 distance = a->facts.time < b->facts.time
-                         ? (guint64) b->facts.time - (guint64) a->facts.time
-                         : (guint64) a->facts.time - (guint64) b->facts.time;
+/* How far in the order of arrival neighbours are looked for, beyond those of other cameras. */
+#define REACH 512
 
-  return a->facts.run == b->facts.run && distance <= window;
+/* The entries around a place that are of its run and near in time; `wanted` of them from its own on, in
+ * the order in which they are met. Returns how many there are. */
+static guint64
+scan_neighbours (
+    SimclrReplay *self, gsize place, guint64 window, guint64 wanted, SimclrReplayEntry **found)
+{
+  const SimclrReplayEntry *entry = order_get (self, place);
+  guint64 n = 0;
+
+  for (gint step = -1; step <= 1; step += 2) {
+    for (gsize way = 1; way <= REACH; way++) {
+      gsize other = step < 0 ? place - way : place + way;
+      SimclrReplayEntry *candidate;
+      guint64 distance;
+
+      if (other >= self->order->len) /* also below 0, which wraps */
+        break;
+      candidate = order_get (self, other);
+      if (candidate->facts.run != entry->facts.run)
+        continue;
+      distance = candidate->facts.time < entry->facts.time
+                     ? (guint64) entry->facts.time - (guint64) candidate->facts.time
+                     : (guint64) candidate->facts.time - (guint64) entry->facts.time;
+      if (distance > window)
+        break;
+      if (n++ == wanted)
+        *found = candidate;
+    }
+  }
+  return n;
 }
 
 /**
@@ -101,7 +126,7 @@ are_neighbours (const SimclrReplayEntry *a, const SimclrReplayEntry *b, guint64 
  * @neighbour: (out) (optional): number of the other one
  *
  * Gives another item of the same run, filmed at most @window before or after the first; each of them is
- * as likely as every other.
+ * as likely as every other. Those are looked for among the 512 that arrived before it and the 512 after.
  *
  * Returns: (transfer none) (nullable): the item, %NULL if there is none
  */
@@ -109,28 +134,25 @@ gpointer
 simclr_replay_neighbour (
     SimclrReplay *self, guint64 number, guint64 window, guint64 index, guint64 *neighbour)
 {
-  gsize place, first, last, chosen;
-  SimclrReplayEntry *entry;
+  SimclrReplayEntry *entry, *found = NULL;
+  guint64 n;
+  gsize place;
 
   g_return_val_if_fail (SIMCLR_IS_REPLAY (self), NULL);
 
   entry = _simclr_replay_find (self, number, &place);
   if (entry == NULL || entry->facts.run == 0)
     return NULL;
-  first = last = place;
-  while (first > 0 && are_neighbours (order_get (self, first - 1), entry, window))
-    first--;
-  while (last + 1 < self->order->len && are_neighbours (order_get (self, last + 1), entry, window))
-    last++;
-  if (first == last)
+  n = scan_neighbours (self, place, window, G_MAXUINT64, &found);
+  if (n == 0)
     return NULL;
-  chosen = first + _simclr_random_below (self->seed,
-                       SIMCLR_STREAM_REPLAY | SIMCLR_REPLAY_STREAM_NEIGHBOUR, index, last - first);
-  if (chosen >= place)
-    chosen++;
+  scan_neighbours (self, place, window,
+      _simclr_random_below (
+          self->seed, SIMCLR_STREAM_REPLAY | SIMCLR_REPLAY_STREAM_NEIGHBOUR, index, n),
+      &found);
   if (neighbour)
-    *neighbour = order_get (self, chosen)->number;
-  return order_get (self, chosen)->item;
+    *neighbour = found->number;
+  return found->item;
 }
 
 /**
