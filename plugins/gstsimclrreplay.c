@@ -143,7 +143,7 @@
  * ]| Samples from a live source as fast as the sink can, until there were 1000.
  *
  * |[
- * gst-launch-1.0 videotestsrc pattern=ball num-buffers=300 ! simclrreplay policy=min-redundancy capacity=64 min-fill=32 storage-size=40 min-distance=0.002 min-samples-per-frame=1 ! simclraugment size=32 temporal-window=500000000 ! simclrencoder width=0.125 batch-size=16 ! simclrtrainer
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=150 ! simclrreplay policy=min-redundancy capacity=64 min-fill=32 storage-size=40 min-distance=0.002 min-samples-per-frame=1 ! simclraugment size=32 temporal-window=500000000 ! simclrencoder width=0.125 batch-size=16 ! simclrtrainer
  * ]| Trains beside a stream that repeats itself; the memory keeps what differs.
  *
  * |[
