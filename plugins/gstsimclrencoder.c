@@ -470,9 +470,10 @@ install_properties (GObjectClass *klass)
           gst_simclr_described_enum (SIMCLR_TYPE_OUTPUT), SIMCLR_OUTPUT_REPRESENTATION, flags));
   g_object_class_install_property (klass, PROP_PRECISION,
       g_param_spec_enum ("precision", "Precision",
-          "Number format of activations; auto is float32. bfloat16 takes half the memory and is "
-          "faster "
-          "where the processor multiplies it and oneDNN was built in.",
+          "Number format of activations. bfloat16 takes half the memory; auto takes it where the "
+          "processor multiplies it and oneDNN was built in, else float32. Weights, sums and the "
+          "loss "
+          "are float32 in both.",
           gst_simclr_described_enum (SIMCLR_TYPE_PRECISION), SIMCLR_PRECISION_AUTO, flags));
   g_object_class_install_property (klass, PROP_PROVIDER,
       g_param_spec_enum ("provider", "Provider",

@@ -71,7 +71,8 @@ typedef enum
 
 /**
  * SimclrPrecision:
- * @SIMCLR_PRECISION_AUTO: float32, which agrees with other implementations
+ * @SIMCLR_PRECISION_AUTO: bfloat16 where the processor multiplies it and oneDNN was built in, else
+ *   float32
  * @SIMCLR_PRECISION_FLOAT32: 32-bit floating point throughout
  * @SIMCLR_PRECISION_BFLOAT16: activations in bfloat16, master weights and sums in float32
  *

@@ -27,6 +27,12 @@ static const Case cases[] = {
     {"resnet50-layer3-reduce", {4, 14, 14, 1024, 256, 1, 1, 0}},
     {"resnet50-layer3-3x3", {4, 14, 14, 256, 256, 3, 1, 1}},
     {"resnet50-layer4-expand", {4, 7, 7, 512, 2048, 1, 1, 0}},
+    {"one-layer1", {1, 56, 56, 64, 64, 3, 1, 1}},
+    {"one-layer2", {1, 28, 28, 128, 128, 3, 1, 1}},
+    {"one-layer3", {1, 14, 14, 256, 256, 3, 1, 1}},
+    {"one-layer4-down", {1, 14, 14, 256, 512, 3, 2, 1}},
+    {"one-layer4", {1, 7, 7, 512, 512, 3, 1, 1}},
+    {"one-layer4-reduce", {1, 7, 7, 2048, 512, 1, 1, 0}},
 };
 
 typedef struct

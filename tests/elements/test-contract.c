@@ -66,13 +66,18 @@ check_enum (GParamSpec *pspec)
 
   for (guint i = 0; i < klass->n_values; i++) {
     const GEnumValue *value = &klass->values[i];
+    g_auto (GValue) typed = G_VALUE_INIT;
 
+    g_value_init (&typed, pspec->value_type);
     /* what a person types, and what it means in words rather than a C constant */
     g_assert_true (
         g_ascii_islower (value->value_nick[0]) || g_ascii_isdigit (value->value_nick[0]));
     g_assert_null (strstr (value->value_name, "SIMCLR_"));
     if (strlen (value->value_name) < 6)
       g_error ("%s: %s is described as \"%s\"", pspec->name, value->value_nick, value->value_name);
+    /* GStreamer takes a description for a value as well, and before the nicks */
+    g_assert_true (gst_value_deserialize (&typed, value->value_nick));
+    g_assert_cmpint (g_value_get_enum (&typed), ==, value->value);
   }
 }
 

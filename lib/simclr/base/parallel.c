@@ -2,6 +2,10 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/base/parallel-private.h>
 
+/* Looks at a variable before a thread sleeps: some ten microseconds. The loops of one network follow each other
+ * closely, and waking a thread takes longer than most gaps between them. */
+#define LOOKS 1000
+
 typedef struct
 {
   SimclrParallelFunc func;
@@ -16,12 +20,13 @@ struct _SimclrParallel
   guint threads;
   GPtrArray *workers; /* GThread, threads - 1 of them */
 
-  GMutex mutex; /* guards all below */
+  GMutex mutex; /* guards all below; generation and running are also looked at without it */
   GCond started;
   GCond finished;
   Loop loop;
-  guint64 generation; /* one more for each loop */
-  guint running;      /* workers that have not finished the loop */
+  guint generation; /* one more for each loop, and for the end */
+  guint running;    /* workers that have not finished the loop */
+  guint asleep;     /* workers that wait for the next one */
   gboolean quit;
 };
 
@@ -42,30 +47,68 @@ run_share (const Loop *loop, guint thread, guint threads)
     loop->func (thread, begin, end, loop->data);
 }
 
+static inline void
+look_again (void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause ();
+#endif
+}
+
+/* With the mutex held afterwards. */
+static void
+wait_for_loop (SimclrParallel *self, guint seen)
+{
+  for (guint i = 0; i < LOOKS && (guint) g_atomic_int_get (&self->generation) == seen; i++)
+    look_again ();
+  g_mutex_lock (&self->mutex);
+  self->asleep++;
+  while (self->generation == seen)
+    g_cond_wait (&self->started, &self->mutex);
+  self->asleep--;
+}
+
+static void
+wait_for_workers (SimclrParallel *self)
+{
+  for (guint i = 0; i < LOOKS && g_atomic_int_get (&self->running) > 0; i++)
+    look_again ();
+  g_mutex_lock (&self->mutex);
+  while (self->running > 0)
+    g_cond_wait (&self->finished, &self->mutex);
+  g_mutex_unlock (&self->mutex);
+}
+
+/* With the mutex held. */
+static void
+announce (SimclrParallel *self)
+{
+  g_atomic_int_inc (&self->generation);
+  if (self->asleep > 0)
+    g_cond_broadcast (&self->started);
+}
+
 static gpointer
 worker_main (gpointer data)
 {
   Worker *worker = data;
   SimclrParallel *self = worker->team;
-  guint64 seen = 0;
+  guint seen = 0;
 
-  g_mutex_lock (&self->mutex);
-  while (TRUE) {
-    Loop loop;
+  wait_for_loop (self, seen);
+  while (!self->quit) {
+    Loop loop = self->loop;
 
-    while (!self->quit && self->generation == seen)
-      g_cond_wait (&self->started, &self->mutex);
-    if (self->quit)
-      break;
     seen = self->generation;
-    loop = self->loop;
     g_mutex_unlock (&self->mutex);
 
     run_share (&loop, worker->thread, self->threads);
 
     g_mutex_lock (&self->mutex);
-    if (--self->running == 0)
+    if (g_atomic_int_dec_and_test (&self->running))
       g_cond_signal (&self->finished);
+    g_mutex_unlock (&self->mutex);
+    wait_for_loop (self, seen);
   }
   g_mutex_unlock (&self->mutex);
   g_free (worker);
@@ -109,7 +152,7 @@ _simclr_parallel_unref (SimclrParallel *self)
 
   g_mutex_lock (&self->mutex);
   self->quit = TRUE;
-  g_cond_broadcast (&self->started);
+  announce (self);
   g_mutex_unlock (&self->mutex);
   for (guint i = 0; i < self->workers->len; i++)
     g_thread_join (g_ptr_array_index (self->workers, i));
@@ -143,14 +186,9 @@ _simclr_parallel_for (
   g_mutex_lock (&self->mutex);
   self->loop = loop;
   self->running = self->threads - 1;
-  self->generation++;
-  g_cond_broadcast (&self->started);
+  announce (self);
   g_mutex_unlock (&self->mutex);
 
   run_share (&loop, 0, self->threads);
-
-  g_mutex_lock (&self->mutex);
-  while (self->running > 0)
-    g_cond_wait (&self->finished, &self->mutex);
-  g_mutex_unlock (&self->mutex);
+  wait_for_workers (self);
 }

@@ -501,20 +501,24 @@ plan_blocks (WinogradConvolution *self)
 }
 
 /* Products saved against the padding of tiles and channels; the transforms cost about as much as 40 more
- * channels. */
+ * channels, and fetching a weight as much as 25 products. */
 gboolean
 _simclr_winograd_pays (const SimclrConvolutionShape *shape)
 {
+  const gdouble images = (gdouble) shape->images;
+  const gdouble fetched = 25.0 * (gdouble) shape->in * (gdouble) shape->out;
   gdouble tiles, direct, winograd;
 
   if (shape->kernel != 3 || shape->stride != 1 || shape->padding != 1)
     return FALSE;
   tiles = ceil ((gdouble) shape->height / SIDE) * ceil ((gdouble) shape->width / SIDE);
-  direct = (gdouble) (shape->height * shape->width * 9) * (gdouble) shape->in *
-           (gdouble) round_up (shape->out);
-  winograd = tiles * POINTS *
-             ((gdouble) shape->in * (gdouble) round_up (shape->out) +
-                 20.0 * (gdouble) (shape->in + shape->out));
+  direct = images * (gdouble) (shape->height * shape->width * 9) * (gdouble) shape->in *
+               (gdouble) round_up (shape->out) +
+           9 * fetched;
+  winograd = images * tiles * POINTS *
+                 ((gdouble) shape->in * (gdouble) round_up (shape->out) +
+                     20.0 * (gdouble) (shape->in + shape->out)) +
+             POINTS * fetched;
   return winograd < direct;
 }
 

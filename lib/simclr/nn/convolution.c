@@ -36,37 +36,53 @@ require_provider (SimclrProvider provider, GError **error)
   return klass;
 }
 
+static gboolean
+multiplies_bfloat16 (void)
+{
+#ifdef HAVE_ONEDNN
+  return _simclr_onednn_has_bfloat16 ();
+#else
+  return FALSE;
+#endif
+}
+
 /* Our own convolutions only store bfloat16; oneDNN multiplies it. */
 static gboolean
 check_bfloat16 (SimclrProvider provider, GError **error)
 {
-#ifdef HAVE_ONEDNN
-  if (provider == SIMCLR_PROVIDER_ONEDNN && !_simclr_onednn_has_bfloat16 ()) {
+  if (provider == SIMCLR_PROVIDER_ONEDNN && !multiplies_bfloat16 ()) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
         "precision bfloat16 with provider onednn needs a processor that multiplies it (AVX512-BF16 "
         "or AMX); provider openblas needs none");
     return FALSE;
   }
-#endif
   return TRUE;
 }
 
-/* In float32 our own convolutions are the fastest, in bfloat16 oneDNN's are. */
+/* oneDNN's provider takes this library's own convolutions where they are faster. */
 static SimclrProvider
 fastest_provider (SimclrPrecision precision)
 {
 #ifdef HAVE_ONEDNN
-  if (precision == SIMCLR_PRECISION_BFLOAT16 && _simclr_onednn_has_bfloat16 ())
+  if (precision == SIMCLR_PRECISION_FLOAT32 || multiplies_bfloat16 ())
     return SIMCLR_PROVIDER_ONEDNN;
 #endif
   return SIMCLR_PROVIDER_OPENBLAS;
+}
+
+/* bfloat16 where the processor multiplies it and the provider uses that; storing alone does not pay. */
+static SimclrPrecision
+fastest_precision (SimclrProvider provider)
+{
+  return provider != SIMCLR_PROVIDER_OPENBLAS && multiplies_bfloat16 () ? SIMCLR_PRECISION_BFLOAT16
+                                                                        : SIMCLR_PRECISION_FLOAT32;
 }
 
 gboolean
 _simclr_provider_choose (SimclrProvider *provider, SimclrPrecision *precision, GError **error)
 {
   if (*precision == SIMCLR_PRECISION_AUTO)
-    *precision = SIMCLR_PRECISION_FLOAT32;
+    *precision = fastest_precision (*provider);
   if (*provider == SIMCLR_PROVIDER_AUTO)
     *provider = fastest_provider (*precision);
   if (!require_provider (*provider, error))
