@@ -5,6 +5,7 @@
 #include <gst/video/video.h>
 
 #include "gstsimclrencoder.h"
+#include "gstsimclrfollower.h"
 #include "gstsimclrforwardmeta.h"
 
 G_BEGIN_DECLS
@@ -44,6 +45,11 @@ typedef struct
   SimclrPrecision precision;
   SimclrProvider provider;
   guint threads;
+  guint nice;
+  gdouble max_cpu;
+  gboolean follow;
+  GstClockTime follow_interval;
+  gboolean qos;
   guint64 seed;
   guint set; /* GstSimclrEncoderSet */
 } GstSimclrEncoderSettings;
@@ -59,14 +65,17 @@ struct _GstSimclrEncoder
   GstSimclrEncoderSettings settings; /* object lock */
   guint embedding_size;              /* object lock */
   GstClockTime latency;              /* object lock: what batching adds */
-  SimclrModel *offered; /* object lock: where weights in training appear, once asked for */
-  gboolean trains;      /* object lock: the mode is training */
-  gboolean is_followed; /* object lock: somebody upstream wants the embeddings */
+  SimclrModel *offered;  /* object lock: where weights in training appear, once asked for */
+  gboolean trains;       /* object lock: the mode is training */
+  GstClockTime earliest; /* object lock: running time; frames before it are late */
+  gdouble proportion;    /* object lock: of the last QoS event */
+  gboolean is_followed;  /* object lock: somebody upstream wants the embeddings */
 
   /* Set on the way to PAUSED, then constant. */
   GstSimclrEncoderSettings active;
   SimclrWeights *file_weights; /* of location, NULL without */
-  SimclrModel *model;          /* of the table, NULL without */
+  SimclrModel *model;          /* of the table, or of a file that is followed; NULL without */
+  GstSimclrFollower *follower; /* of location, NULL without */
 
   /* Stream lock. */
   GstVideoInfo info;
@@ -89,6 +98,8 @@ struct _GstSimclrEncoder
   guint filled;
   guint64 *offsets; /* of the pairs, when training */
   GQueue held;      /* frames that wait for their embedding, when they are passed on */
+  GstSegment segment;
+  guint64 embedded, skipped; /* frames */
   GstClockTime batch_pts, batch_end;
   gboolean batch_discont;
 

@@ -78,7 +78,7 @@ forward (GstSimclrEncoder *self)
   const gfloat *embeddings;
   gsize n_floats;
 
-  if (!gst_simclr_forward_gate_wait (self->gate))
+  if (!gst_simclr_forward_gate_wait (self->gate, self->active.max_cpu))
     return GST_FLOW_FLUSHING;
   pass = simclr_encoder_forward (self->encoder, self->pictures, views, &error);
   if (pass == NULL) {

@@ -18,8 +18,8 @@ struct _GstSimclrFollower
   gchar *path;        /* constant */
   SimclrModel *model; /* constant */
 
-  gint busy;        /* atomic: a job is under way; what follows is its own then, else the caller's */
-  Version version;  /* looked at last */
+  gint busy;       /* atomic: a job is under way; what follows is its own then, else the caller's */
+  Version version; /* looked at last */
   gint64 looked_at; /* monotonic time; 0: never */
 };
 

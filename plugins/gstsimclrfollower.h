@@ -18,7 +18,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstSimclrFollower, gst_simclr_follower_free)
 
 /* Looks, not more often than once in an interval, in a thread of GStreamer's pool, so that the caller never
  * waits for a disk. A version that cannot be read, or is not finite, is said in the log and passed over. */
-void gst_simclr_follower_poll (
-    GstSimclrFollower *self, GstElement *element, GstClockTime interval);
+void gst_simclr_follower_poll (GstSimclrFollower *self, GstElement *element, GstClockTime interval);
 
 G_END_DECLS

@@ -22,7 +22,8 @@ struct _SimclrParallel
 {
   gatomicrefcount references;
   guint threads;
-  GPtrArray *workers; /* GThread, threads - 1 of them; with niceness one for the caller's share too */
+  GPtrArray
+      *workers; /* GThread, threads - 1 of them; with niceness one for the caller's share too */
 
   GMutex mutex; /* guards all below; generation and running are also looked at without it */
   GCond started;
@@ -234,8 +235,7 @@ _simclr_parallel_for (
 
   if (count == 0)
     return;
-  if (!only_waits (self) &&
-      (_simclr_parallel_get_threads (self) == 1 || count <= loop.grain)) {
+  if (!only_waits (self) && (_simclr_parallel_get_threads (self) == 1 || count <= loop.grain)) {
     func (0, 0, count, data);
     return;
   }

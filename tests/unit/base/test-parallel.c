@@ -109,7 +109,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/parallel/every-index-once", test_every_index_once);
   g_test_add_func ("/parallel/no-team-is-the-caller", test_no_team_is_the_caller);
-  g_test_add_func (
-      "/parallel/nice-threads-leave-the-caller-as-it-is", test_nice_threads_leave_the_caller_as_it_is);
+  g_test_add_func ("/parallel/nice-threads-leave-the-caller-as-it-is",
+      test_nice_threads_leave_the_caller_as_it_is);
   return g_test_run ();
 }
