@@ -37,6 +37,23 @@
  * after #simclrencoder:batch-timeout, before a serialised event and at EOS. When training, the pairs
  * that do not fill a batch are dropped at EOS. The latency that batching adds is reported.
  *
+ * ## Beside a camera
+ *
+ * Encoders with the same #simclrencoder:model share weights: one trains, behind a `tee` others embed with
+ * the weights of the newest step, taken between two frames; the meta's `step` says which. Until there
+ * are weights frames pass without an embedding. Weights of a run that diverges (not finite) are neither published
+ * nor taken: the last good ones stay. With #simclrencoder:follow a checkpoint that another process writes
+ * takes the trainer's place; the file is read by a thread of GStreamer's pool, only whole versions are taken,
+ * and with a model as well all who share it get them.
+ *
+ * A frame that comes too late, as QoS events from downstream tell, passes without an embedding
+ * (#simclrencoder:qos); each is said in a QoS message. The time that embedding takes is not reported as
+ * latency: sinks have `processing-deadline` for it.
+ *
+ * Training takes all processors unless told otherwise. #simclrencoder:nice lets everything else go first, which
+ * is what keeps a display at its rate; #simclrencoder:threads and #simclrencoder:max-cpu leave processors, or
+ * time, idle. Between two steps training can be paused, flushed and stopped.
+ *
  * ## The meta SimclrEmbedding
  *
  * A #GstCustomMeta, read by name from any language (in Python:
@@ -59,6 +76,12 @@
  *
  * |[
  * gst-launch-1.0 videotestsrc num-buffers=10 ! simclrencoder width=0.25 batch-size=4 ! other/tensors ! fakesink dump=true
+ * ]|
+ *
+ * ## Train and embed at once
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=200 ! video/x-raw,width=64,height=64 ! videoconvert ! tee name=camera camera. ! queue leaky=downstream ! simclrreplay min-fill=32 ! simclraugment size=32 ! simclrencoder model=camera width=0.125 batch-size=16 nice=10 ! simclrtrainer camera. ! queue ! simclrencoder model=camera ! videoconvert ! fakesink
  * ]|
  *
  * ## Train
