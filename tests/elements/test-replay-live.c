@@ -270,13 +270,12 @@ test_cameras_have_the_same_share (void)
   g_assert_no_error (error);
   g_signal_connect (sink, "handoff", G_CALLBACK (count_frames), counts);
   run_to_the_end (pipeline);
-  g_assert_cmpuint (counts[0] + counts[1], ==, 330);
-  g_assert_cmpuint (counts[1], >, 120);
-  g_assert_cmpuint (counts[1], <, 210);
+  g_assert_cmpuint (counts[0] + counts[1], >=, 330);
+  g_assert_cmpfloat (ABS (counts[1] / (gdouble) (counts[0] + counts[1]) - 0.5), <, 0.14);
 }
 
 static void
-wait_for_release (GstElement *replay, GstPad *pad)
+release (GstElement *replay, GstPad *pad)
 {
   GstPad *other = gst_pad_get_peer (pad);
 
@@ -304,7 +303,7 @@ test_a_camera_may_leave (void)
   push_frames (first, 1, 5);
   g_assert_true (gst_harness_push_event (first, gst_event_new_eos ()));
   g_assert_cmpint (gst_pad_push (source, frame_new (51)), ==, GST_FLOW_OK);
-  wait_for_release (first->element, pad);
+  release (first->element, pad);
   gst_object_unref (pad);
   wait_for_event (first, GST_EVENT_EOS);
   g_assert_cmpuint (replay_stat (first, "level"), ==, 7);
