@@ -291,13 +291,14 @@ test_a_camera_may_leave (void)
   GstHarness *first = harness_new ("policy=fifo min-fill=1");
   GstPad *pad = gst_element_request_pad_simple (first->element, "sink_%u");
   GstPad *source = gst_pad_new ("source", GST_PAD_SRC);
+  g_autoptr (GstCaps) caps = gst_caps_from_string (CAPS);
   GstSegment segment;
 
   g_assert_cmpint (gst_pad_link (source, pad), ==, GST_PAD_LINK_OK);
   gst_pad_set_active (source, TRUE);
   gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_pad_push_event (source, gst_event_new_stream_start ("other"));
-  gst_pad_push_event (source, gst_event_new_caps (gst_caps_from_string (CAPS)));
+  gst_pad_push_event (source, gst_event_new_caps (caps));
   gst_pad_push_event (source, gst_event_new_segment (&segment));
   g_assert_cmpint (gst_pad_push (source, frame_new (50)), ==, GST_FLOW_OK);
   push_frames (first, 1, 5);
