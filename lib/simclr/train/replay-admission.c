@@ -370,6 +370,11 @@ _simclr_replay_restore (SimclrReplay *self, gpointer item, const SimclrReplayFac
 {
   SimclrReplayEntry *entry = entry_new (item, facts, number, rank);
 
+  if (self->policy == SIMCLR_REPLAY_POLICY_ALL &&
+      !fits (self, self->order->len + 1, self->bytes + facts->bytes)) {
+    _simclr_replay_entry_free (self, entry);
+    return;
+  }
   g_ptr_array_add (self->order, entry);
   self->bytes += facts->bytes;
   self->runs = MAX (self->runs, facts->run);

@@ -259,7 +259,7 @@ parse_line (const gchar *line, guint64 numbers[FIELDS], gint64 *time)
                : !g_ascii_string_to_unsigned (words[i], 10, 0, G_MAXUINT64, &numbers[i], NULL))
       return FALSE;
   }
-  return numbers[1] < SIMCLR_REPLAY_SOURCES;
+  return numbers[1] < SIMCLR_REPLAY_SOURCES && numbers[2] < G_MAXINT64;
 }
 
 static gboolean
@@ -325,6 +325,19 @@ read_all (Reader *reader, GError **error)
   return TRUE;
 }
 
+gboolean
+_simclr_replay_read (SimclrReplay *self, SimclrSafetensors *file, SimclrReplayRevive revive,
+    gpointer user_data, GError **error)
+{
+  Reader reader = {.replay = self, .file = file, .revive = revive, .user_data = user_data};
+
+  self->redundancy.older_only = self->rule == SIMCLR_REPLAY_RULE_NEWER;
+  if (read_all (&reader, error))
+    return TRUE;
+  simclr_replay_clear (self);
+  return FALSE;
+}
+
 /**
  * simclr_replay_load: (skip)
  * @self: a #SimclrReplay that is empty
@@ -343,7 +356,6 @@ simclr_replay_load (SimclrReplay *self, const gchar *path, SimclrReplayRevive re
     gpointer user_data, GError **error)
 {
   g_autoptr (SimclrSafetensors) file = NULL;
-  Reader reader = {.replay = self, .revive = revive, .user_data = user_data};
 
   g_return_val_if_fail (SIMCLR_IS_REPLAY (self), FALSE);
   g_return_val_if_fail (path != NULL && revive != NULL, FALSE);
@@ -352,11 +364,8 @@ simclr_replay_load (SimclrReplay *self, const gchar *path, SimclrReplayRevive re
   file = _simclr_safetensors_open (path, error);
   if (!file)
     return FALSE;
-  reader.file = file;
-  self->redundancy.older_only = self->rule == SIMCLR_REPLAY_RULE_NEWER;
-  if (read_all (&reader, error))
+  if (_simclr_replay_read (self, file, revive, user_data, error))
     return TRUE;
-  simclr_replay_clear (self);
   g_prefix_error (error, "\"%s\": ", path);
   return FALSE;
 }

@@ -4,6 +4,8 @@
 
 #include <simclr/train/replay.h>
 
+#include <simclr/io/safetensors-private.h>
+
 #include <simclr/train/replay-order-private.h>
 #include <simclr/train/replay-redundancy-private.h>
 
@@ -62,3 +64,6 @@ guint64 _simclr_replay_rank (SimclrReplay *self, guint64 number);
  * the item. The embedding, of the redundancy's size, may be NULL. */
 void _simclr_replay_restore (SimclrReplay *self, gpointer item, const SimclrReplayFacts *facts,
     guint64 number, guint64 rank, const gfloat *embedding);
+/* simclr_replay_load() of a file that is open. */
+gboolean _simclr_replay_read (SimclrReplay *self, SimclrSafetensors *file,
+    SimclrReplayRevive revive, gpointer user_data, GError **error);
