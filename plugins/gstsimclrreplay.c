@@ -38,7 +38,9 @@
  *
  * * `redundancy-rule=newer` (the default): each frame is embedded after it has come in, with the weights
  *   that training has at that moment, and of the two the newer one goes. Frames that repeat what the memory
- *   has seen do not push out what they repeat.
+ *   has seen do not push out what they repeat. With each frame that is embedded #GstSimclrReplay:refresh-ratio
+ *   stored ones are embedded anew, those whose embedding is the oldest: an encoder in training moves on, and
+ *   only embeddings of about the same age can be compared.
  * * `redundancy-rule=published`: the rule of Purushwalkam et al. 2022 (2203.12710). Embeddings come from
  *   training, as a moving average over the times a frame was trained on; either of the two goes. Nothing
  *   is computed in addition.
@@ -175,6 +177,7 @@ reset_counters (GstSimclrReplay *self)
   self->need_segment = TRUE;
   self->was_flushed = FALSE;
   self->seqnum = GST_SEQNUM_INVALID;
+  self->stale_due = 0;
   self->can_embed = self->is_following = self->must_save = self->changed = FALSE;
 }
 

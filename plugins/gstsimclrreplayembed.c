@@ -117,16 +117,40 @@ refresh (GstSimclrReplay *self, GError **error)
   return make_encoder (self, weights, error);
 }
 
+static gboolean
+collect_one (Batch *batch, GstSample *frame)
+{
+  if (frame)
+    batch->frames[batch->n++] = gst_sample_ref (frame);
+  return frame != NULL;
+}
+
+/* Those that wait, and for each of them some whose embedding is old: whole ones only, so that what is left of
+ * a fraction is carried over. Lock held. */
+static void
+collect_stale (GstSimclrReplay *self, Batch *batch)
+{
+  guint n = 0;
+
+  self->stale_due += batch->n * self->run.refresh_ratio;
+  while (
+      batch->n < BATCH && self->stale_due >= 1 &&
+      collect_one (batch, simclr_replay_get_stale (self->memory, n, &batch->numbers[batch->n]))) {
+    self->stale_due -= 1;
+    n++;
+  }
+  self->stale_due = MIN (self->stale_due, BATCH);
+}
+
 static void
 collect (GstSimclrReplay *self, Batch *batch)
 {
-  GstSample *frame;
-
   batch->n = 0;
   g_mutex_lock (&self->lock);
-  while (batch->n < BATCH && (frame = simclr_replay_get_waiting (
-                                  self->memory, batch->n, &batch->numbers[batch->n])) != NULL)
-    batch->frames[batch->n++] = gst_sample_ref (frame);
+  while (batch->n < BATCH && collect_one (batch, simclr_replay_get_waiting (self->memory, batch->n,
+                                                     &batch->numbers[batch->n])))
+    ;
+  collect_stale (self, batch);
   g_mutex_unlock (&self->lock);
 }
 

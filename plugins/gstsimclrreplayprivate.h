@@ -22,6 +22,7 @@ typedef struct
   guint64 num_samples;  /* 0: no end */
   gdouble min_distance; /* 0: every frame is taken */
   gdouble cut_distance; /* 0: no cuts */
+  gdouble refresh_ratio;
   gdouble fresh_ratio;
   guint64 fresh_frames;
   gdouble min_samples; /* for each frame that came in, 0: the input never waits */
@@ -107,6 +108,7 @@ struct _GstSimclrReplay
   gboolean need_segment;       /* a segment must be sent before the next sample */
   gboolean was_flushed;        /* since the last segment: running time starts at 0 */
   guint32 seqnum;              /* of the input's segment, or GST_SEQNUM_INVALID */
+  gdouble stale_due;           /* embeddings to be made anew */
   gboolean can_embed;          /* there are weights to embed with */
   gboolean must_save;          /* the trainer has written a checkpoint */
   gboolean changed;            /* since the last save */

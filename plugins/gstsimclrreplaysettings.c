@@ -12,6 +12,7 @@ enum
   PROP_POLICY,
   PROP_RULE,
   PROP_MODEL,
+  PROP_REFRESH_RATIO,
   PROP_CAPACITY,
   PROP_MAX_BYTES,
   PROP_STORAGE_SIZE,
@@ -50,6 +51,9 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_MODEL:
     g_free (settings->model);
     settings->model = g_value_dup_string (value);
+    break;
+  case PROP_REFRESH_RATIO:
+    settings->refresh_ratio = g_value_get_double (value);
     break;
   case PROP_CAPACITY:
     settings->capacity = g_value_get_uint64 (value);
@@ -172,6 +176,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   case PROP_MODEL:
     g_value_set_string (value, settings->model);
     break;
+  case PROP_REFRESH_RATIO:
+    g_value_set_double (value, settings->refresh_ratio);
+    break;
   case PROP_CAPACITY:
     g_value_set_uint64 (value, settings->capacity);
     break;
@@ -251,6 +258,11 @@ install_what_is_kept (GObjectClass *klass)
           "Name of the shared model that embeds frames for policy=min-redundancy with "
           "redundancy-rule=newer; unset: the encoder that is trained downstream.",
           NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_REFRESH_RATIO,
+      g_param_spec_double ("refresh-ratio", "Refresh ratio",
+          "Stored frames embedded anew for each frame that is embedded, for redundancy-rule=newer; "
+          "0: an embedding stays as it was made.",
+          0, 15, 1, FLAGS));
   g_object_class_install_property (klass, PROP_CAPACITY,
       g_param_spec_uint64 (
           "capacity", "Capacity", "Frames kept at most; 0: no bound.", 0, G_MAXUINT64, 0, FLAGS));
@@ -366,6 +378,7 @@ gst_simclr_replay_init_settings (GstSimclrReplay *self)
   self->settings = (GstSimclrReplaySettings){
       .policy = SIMCLR_REPLAY_POLICY_RESERVOIR,
       .rule = SIMCLR_REPLAY_RULE_NEWER,
+      .refresh_ratio = 1,
       .max_bytes = G_GUINT64_CONSTANT (1) << 30,
       .cut_distance = 0.25,
       .fresh_frames = 256,

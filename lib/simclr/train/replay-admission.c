@@ -152,11 +152,19 @@ stop_waiting (SimclrReplay *self, SimclrReplayEntry *entry)
   entry->waits = FALSE;
 }
 
+/* Its embedding is the newest. */
+static void
+renew (SimclrReplay *self, SimclrReplayEntry *entry)
+{
+  g_queue_push_tail_link (&self->ages, &entry->age);
+}
+
 static void
 take_embedding_away (SimclrReplay *self, SimclrReplayEntry *entry)
 {
   if (entry->row != G_MAXSIZE) {
     _simclr_replay_redundancy_remove (&self->redundancy, entry);
+    g_queue_unlink (&self->ages, &entry->age);
     self->bytes -= embedding_bytes (self);
   }
   if (entry->embedding)
@@ -230,7 +238,9 @@ take_in (SimclrReplay *self, SimclrReplayEntry *entry)
   _simclr_replay_heap_push (self->heap, entry);
   _simclr_replay_rest_add (get_rest (self, entry), entry);
   if (embedding) {
-    if (!_simclr_replay_redundancy_add (&self->redundancy, entry, embedding))
+    if (_simclr_replay_redundancy_add (&self->redundancy, entry, embedding))
+      renew (self, entry);
+    else
       self->bytes -= embedding_bytes (self);
   } else if (waits_for_embedding (self)) {
     g_queue_push_tail (&self->waiting, entry);
@@ -291,6 +301,7 @@ entry_new (gpointer item, const SimclrReplayFacts *facts, guint64 number, guint6
   entry->number = number;
   entry->rank = rank;
   entry->row = G_MAXSIZE;
+  entry->age.data = entry;
   return entry;
 }
 
@@ -427,8 +438,11 @@ learn_embedding (SimclrReplay *self, SimclrReplayEntry *entry, const gfloat *emb
     entry->embedding = g_memdup2 (embedding, embedding_bytes (self));
   } else if (entry->row != G_MAXSIZE) {
     _simclr_replay_redundancy_update (&self->redundancy, entry, embedding, get_keep (self));
+    g_queue_unlink (&self->ages, &entry->age);
+    renew (self, entry);
   } else if (_simclr_replay_redundancy_add (&self->redundancy, entry, embedding)) {
     self->bytes += embedding_bytes (self);
+    renew (self, entry);
   }
 }
 

@@ -16,6 +16,7 @@ typedef struct
   gsize heap_place;
   gsize rest_place;
   gsize row;         /* of its embedding, G_MAXSIZE: it has none */
+  GList age;         /* its link in the order in which embeddings were made */
   gfloat *embedding; /* of an item in the fresh tier, for the time after; usually NULL */
   gboolean is_fresh;
   gboolean waits; /* for its embedding */

@@ -47,6 +47,7 @@ struct _SimclrReplay
   GPtrArray *heap;  /* of those in the long memory, highest rank first; not with policy all */
   GQueue fresh;     /* of the others, oldest first */
   GQueue waiting;   /* min-redundancy, rule newer: in the long memory without an embedding */
+  GQueue ages;      /* of those with an embedding, by its age, oldest first */
   SimclrReplayRedundancy redundancy;
   guint64 bytes;
   guint64 seen;

@@ -17,6 +17,7 @@ typedef struct
   gsize length, allocated;
   gfloat *rows;                /* (allocated, size) */
   SimclrReplayEntry **entries; /* of each row, borrowed; their `row` is kept */
+  guint64 *numbers;            /* theirs, in one place */
   gfloat *similarity;          /* cosine to the most similar row; an upper bound if stale */
   gsize *nearest;              /* that row; G_MAXSIZE: there is none, or it has gone (stale) */
   gfloat *products;            /* scratch */

@@ -24,6 +24,7 @@ _simclr_replay_redundancy_clear (SimclrReplayRedundancy *self)
     self->entries[row]->row = G_MAXSIZE;
   g_clear_pointer (&self->rows, g_free);
   g_clear_pointer (&self->entries, g_free);
+  g_clear_pointer (&self->numbers, g_free);
   g_clear_pointer (&self->similarity, g_free);
   g_clear_pointer (&self->nearest, g_free);
   g_clear_pointer (&self->products, g_free);
@@ -40,6 +41,7 @@ grow (SimclrReplayRedundancy *self)
     return;
   self->rows = g_realloc_n (self->rows, allocated * self->size, sizeof (gfloat));
   self->entries = g_renew (SimclrReplayEntry *, self->entries, allocated);
+  self->numbers = g_renew (guint64, self->numbers, allocated);
   self->similarity = g_renew (gfloat, self->similarity, allocated);
   self->nearest = g_renew (gsize, self->nearest, allocated);
   self->products = g_renew (gfloat, self->products, allocated);
@@ -75,7 +77,7 @@ multiply (SimclrReplayRedundancy *self, gsize row)
 static gboolean
 counts (SimclrReplayRedundancy *self, gsize a, gsize b)
 {
-  return a != b && (!self->older_only || self->entries[b]->number < self->entries[a]->number);
+  return a != b && (!self->older_only || self->numbers[b] < self->numbers[a]);
 }
 
 /* From products: what is nearest to the row. */
@@ -128,6 +130,7 @@ _simclr_replay_redundancy_add (
   if (!scale_to_unit (self->rows + row * self->size, self->size))
     return FALSE;
   self->entries[row] = entry;
+  self->numbers[row] = entry->number;
   self->similarity[row] = NO_SIMILARITY;
   self->nearest[row] = G_MAXSIZE;
   self->length++;
@@ -173,6 +176,7 @@ _simclr_replay_redundancy_remove (SimclrReplayRedundancy *self, SimclrReplayEntr
   memcpy (
       self->rows + row * self->size, self->rows + last * self->size, self->size * sizeof (gfloat));
   self->entries[row] = self->entries[last];
+  self->numbers[row] = self->numbers[last];
   self->entries[row]->row = row;
   self->similarity[row] = self->similarity[last];
   self->nearest[row] = self->nearest[last];
@@ -200,7 +204,7 @@ find_highest (SimclrReplayRedundancy *self, gboolean with_stale)
       continue;
     if (highest == G_MAXSIZE || self->similarity[row] > self->similarity[highest] ||
         (self->similarity[row] == self->similarity[highest] &&
-            self->entries[row]->number > self->entries[highest]->number))
+            self->numbers[row] > self->numbers[highest]))
       highest = row;
   }
   return highest;

@@ -196,6 +196,32 @@ simclr_replay_get_waiting (SimclrReplay *self, guint place, guint64 *number)
 }
 
 /**
+ * simclr_replay_get_stale: (skip)
+ * @self: a #SimclrReplay
+ * @place: among the items with an embedding, from 0
+ * @number: (out): the item's number
+ *
+ * An encoder in training makes something else of an item from step to step; embeddings that are to be compared
+ * with new ones have to be made anew from time to time.
+ *
+ * Returns: (transfer none) (nullable): the item whose embedding is the oldest, second oldest, ...; %NULL if
+ *   there are no more
+ */
+gpointer
+simclr_replay_get_stale (SimclrReplay *self, guint place, guint64 *number)
+{
+  SimclrReplayEntry *entry;
+
+  g_return_val_if_fail (SIMCLR_IS_REPLAY (self), NULL);
+
+  entry = g_queue_peek_nth (&self->ages, place);
+  if (entry == NULL)
+    return NULL;
+  *number = entry->number;
+  return entry->item;
+}
+
+/**
  * simclr_replay_clear:
  * @self: a #SimclrReplay
  *
@@ -207,6 +233,7 @@ simclr_replay_clear (SimclrReplay *self)
   g_return_if_fail (SIMCLR_IS_REPLAY (self));
 
   _simclr_replay_redundancy_clear (&self->redundancy);
+  g_queue_init (&self->ages); /* its links lie in the entries */
   for (gsize place = 0; place < self->order->len; place++)
     _simclr_replay_entry_free (self, order_get (self, place));
   g_ptr_array_set_size (self->order, 0);
@@ -339,6 +366,7 @@ simclr_replay_init (SimclrReplay *self)
     self->rests[tier] = g_array_new (FALSE, FALSE, sizeof (SimclrReplayRest));
   g_queue_init (&self->fresh);
   g_queue_init (&self->waiting);
+  g_queue_init (&self->ages);
   self->lowest_dropped = G_MAXUINT64;
 }
 

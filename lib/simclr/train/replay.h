@@ -63,6 +63,8 @@ void simclr_replay_clear (SimclrReplay *self);
 SIMCLR_API
 gpointer simclr_replay_get_waiting (SimclrReplay *self, guint place, guint64 *number);
 SIMCLR_API
+gpointer simclr_replay_get_stale (SimclrReplay *self, guint place, guint64 *number);
+SIMCLR_API
 void simclr_replay_set_embedding (
     SimclrReplay *self, guint64 number, const gfloat *embeddings, guint n_embeddings, guint size);
 

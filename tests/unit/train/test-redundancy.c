@@ -278,6 +278,36 @@ test_without_embeddings_chance_decides (void)
   g_assert_cmpuint (simclr_replay_get_seen (replay), ==, G_N_ELEMENTS (angles));
 }
 
+/* The oldest embeddings are to be made anew, in turn; a new one takes the old one's place altogether. */
+static void
+test_old_embeddings_are_renewed (void)
+{
+  g_autoptr (SimclrReplay) replay = memory_new (SIMCLR_REPLAY_RULE_NEWER, 6, 0);
+  const gdouble angles[] = {0, 1, 2, 3, 4, 5};
+  const gfloat like_the_second[] = {(gfloat) cos (1.001), (gfloat) sin (1.001)};
+  guint64 number;
+
+  g_assert_null (simclr_replay_get_stale (replay, 0, &number));
+  for (guint i = 0; i < 5; i++)
+    add (replay, i);
+  embed_waiting (replay, angles);
+  for (guint i = 0; i < 5; i++) {
+    g_assert_nonnull (simclr_replay_get_stale (replay, i, &number));
+    g_assert_cmpuint (number, ==, i);
+  }
+  g_assert_null (simclr_replay_get_stale (replay, 5, &number));
+  simclr_replay_set_embedding (replay, 0, like_the_second, 1, 2);
+  g_assert_nonnull (simclr_replay_get_stale (replay, 0, &number));
+  g_assert_cmpuint (number, ==, 1);
+  g_assert_nonnull (simclr_replay_get_stale (replay, 4, &number));
+  g_assert_cmpuint (number, ==, 0);
+  add (replay, 5);
+  embed_waiting (replay, angles);
+  add (replay, 6);
+  g_assert_true (holds (replay, 0));
+  g_assert_false (holds (replay, 1));
+}
+
 static void
 test_embeddings_count_as_bytes (void)
 {
@@ -335,6 +365,7 @@ main (int argc, char **argv)
   g_test_add_func ("/redundancy/published-drops-either", test_published_drops_either);
   g_test_add_func (
       "/redundancy/without-embeddings-chance-decides", test_without_embeddings_chance_decides);
+  g_test_add_func ("/redundancy/old-embeddings-are-renewed", test_old_embeddings_are_renewed);
   g_test_add_func ("/redundancy/embeddings-count-as-bytes", test_embeddings_count_as_bytes);
   g_test_add_func ("/redundancy/another-encoder-begins-anew", test_another_encoder_begins_anew);
   return g_test_run ();
