@@ -125,6 +125,34 @@ test_the_most_redundant_is_found (gconstpointer data)
 }
 
 static void
+test_mean_is_that_of_the_nearest (gconstpointer data)
+{
+  gboolean older_only = GPOINTER_TO_INT (data);
+  SimclrReplayRedundancy redundancy = {.older_only = older_only, .size = SIZE};
+  Item items[20] = {0};
+  g_autoptr (GRand) random = g_rand_new_with_seed (4);
+  gdouble sum = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (items); i++) {
+    gfloat embedding[SIZE];
+
+    make_embedding (random, embedding);
+    normalize (embedding, items[i].embedding);
+    items[i].entry.number = i * 7 % G_N_ELEMENTS (items); /* in another order than they come */
+    items[i].is_in = TRUE;
+    g_assert_true (_simclr_replay_redundancy_add (&redundancy, &items[i].entry, embedding));
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (items); i++)
+    sum += MAX (nearest_by_definition (items, G_N_ELEMENTS (items), &items[i], older_only), -1.5);
+  if (older_only) /* the oldest has none */
+    g_assert_cmpfloat (
+        fabs (_simclr_replay_redundancy_mean (&redundancy) - (sum + 1.5) / 19), <, 1e-6);
+  else
+    g_assert_cmpfloat (fabs (_simclr_replay_redundancy_mean (&redundancy) - sum / 20), <, 1e-6);
+  _simclr_replay_redundancy_clear (&redundancy);
+}
+
+static void
 test_no_direction_is_no_embedding (void)
 {
   SimclrReplayRedundancy redundancy = {.size = 2};
@@ -358,6 +386,10 @@ main (int argc, char **argv)
       test_the_most_redundant_is_found);
   g_test_add_data_func ("/redundancy/the-most-redundant-is-found/of-older", GINT_TO_POINTER (TRUE),
       test_the_most_redundant_is_found);
+  g_test_add_data_func ("/redundancy/mean-is-that-of-the-nearest/of-all", GINT_TO_POINTER (FALSE),
+      test_mean_is_that_of_the_nearest);
+  g_test_add_data_func ("/redundancy/mean-is-that-of-the-nearest/of-older", GINT_TO_POINTER (TRUE),
+      test_mean_is_that_of_the_nearest);
   g_test_add_func ("/redundancy/no-direction-is-no-embedding", test_no_direction_is_no_embedding);
   g_test_add_func ("/redundancy/of-two-alike-the-newer-goes", test_of_two_alike_the_newer_goes);
   g_test_add_func ("/redundancy/a-long-scene-takes-no-more-than-its-share",
