@@ -342,14 +342,14 @@ push_sample (GstSimclrReplay *self, Drawn *drawn, GQueue *events)
   push_events (self, events);
   flow = gst_pad_push (self->srcpad, make_output (self, drawn));
   gst_sample_unref (drawn->frame);
+  if (flow == GST_FLOW_OK)
+    gst_simclr_replay_find_model (self);
 
   g_mutex_lock (&self->lock);
   self->done++;
   g_cond_broadcast (&self->wake);
   g_mutex_unlock (&self->lock);
-  if (flow == GST_FLOW_OK)
-    gst_simclr_replay_find_model (self);
-  else
+  if (flow != GST_FLOW_OK)
     give_up (self, flow);
 }
 

@@ -6,8 +6,8 @@ import os
 import struct
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus", "replay")
-FRAMES = "0 0 1 -1 77 0\n2 1 2 5000 88 1\n3 1 2 6000 99 1\n"
-METADATA = {"kind": "simclr-replay-1", "policy": "fifo", "seen": "5", "runs": "2",
+FRAMES = "0 0 1 -1 77 0 -2\n2 1 2 5000 88 1 0.5\n3 1 2 6000 99 1 0.75\n"
+METADATA = {"kind": "simclr-replay-1", "policy": "fifo", "rule": "newer", "seen": "5", "runs": "2",
             "lowest_dropped": "18446744073709551615", "frames": FRAMES, "format.0": "gray", "format.1": "rgb"}
 TENSORS = {"embedding.2": ("F32", [2], 8), "embedding.3": ("F32", [2], 8),
            "frame.0": ("U8", [3], 3), "frame.2": ("U8", [0], 0), "frame.3": ("U8", [4], 4)}
@@ -32,16 +32,19 @@ FILES = {
     "n_seen_sign": memory({"seen": "-5"}),
     "n_seen_huge": memory({"seen": "18446744073709551615"}),
     "n_runs": memory({"runs": "many"}),
-    "n_order": memory({"frames": "2 1 2 5000 88 1\n0 0 1 -1 77 0\n"}),
-    "n_twice": memory({"frames": "0 0 1 -1 77 0\n0 0 1 -1 77 0\n"}),
-    "n_fields": memory({"frames": "0 0 1 -1 77\n"}),
-    "n_surplus": memory({"frames": "0 0 1 -1 77 0 0\n"}),
+    "n_order": memory({"frames": "2 1 2 5000 88 1 1\n0 0 1 -1 77 0 1\n"}),
+    "n_twice": memory({"frames": "0 0 1 -1 77 0 1\n0 0 1 -1 77 0 1\n"}),
+    "n_fields": memory({"frames": "0 0 1 -1 77 0\n"}),
+    "n_surplus": memory({"frames": "0 0 1 -1 77 0 0 0\n"}),
+    "n_similarity": memory({"frames": "0 0 1 0 77 0 nan\n"}),
+    "n_similarity_huge": memory({"frames": "0 0 1 0 77 0 1e30\n"}),
+    "n_similarity_text": memory({"frames": "0 0 1 0 77 0 1x\n"}),
     "n_empty_line": memory({"frames": "\n" + FRAMES}),
-    "n_time": memory({"frames": "0 0 1 9223372036854775808 77 0\n"}),
-    "n_camera": memory({"frames": "0 4294967295 1 0 77 0\n"}),
-    "n_run": memory({"frames": "0 0 18446744073709551615 0 77 0\n"}),
-    "n_format": memory({"frames": "0 0 1 0 77 7\n"}),
-    "n_missing": memory({"frames": "1 0 1 0 77 0\n"}),
+    "n_time": memory({"frames": "0 0 1 9223372036854775808 77 0 1\n"}),
+    "n_camera": memory({"frames": "0 4294967295 1 0 77 0 1\n"}),
+    "n_run": memory({"frames": "0 0 18446744073709551615 0 77 0 1\n"}),
+    "n_format": memory({"frames": "0 0 1 0 77 7 1\n"}),
+    "n_missing": memory({"frames": "1 0 1 0 77 0 1\n"}),
     "n_floats": memory(tensors={"frame.0": ("F32", [1], 4)}),
     "n_shape": memory(tensors={"frame.0": ("U8", [3, 1], 3)}),
     "n_embedding_size": memory(tensors={"embedding.3": ("F32", [3], 12)}),

@@ -230,22 +230,34 @@ trim (SimclrReplay *self)
 
 /* Into the long memory. */
 static void
+enter (SimclrReplay *self, SimclrReplayEntry *entry)
+{
+  entry->is_fresh = FALSE;
+  _simclr_replay_heap_push (self->heap, entry);
+  _simclr_replay_rest_add (get_rest (self, entry), entry);
+}
+
+static void
+await_embedding (SimclrReplay *self, SimclrReplayEntry *entry)
+{
+  if (!waits_for_embedding (self))
+    return;
+  g_queue_push_tail (&self->waiting, entry);
+  entry->waits = TRUE;
+}
+
+static void
 take_in (SimclrReplay *self, SimclrReplayEntry *entry)
 {
   g_autofree gfloat *embedding = g_steal_pointer (&entry->embedding);
 
-  entry->is_fresh = FALSE;
-  _simclr_replay_heap_push (self->heap, entry);
-  _simclr_replay_rest_add (get_rest (self, entry), entry);
-  if (embedding) {
-    if (_simclr_replay_redundancy_add (&self->redundancy, entry, embedding))
-      renew (self, entry);
-    else
-      self->bytes -= embedding_bytes (self);
-  } else if (waits_for_embedding (self)) {
-    g_queue_push_tail (&self->waiting, entry);
-    entry->waits = TRUE;
-  }
+  enter (self, entry);
+  if (!embedding)
+    await_embedding (self, entry);
+  else if (_simclr_replay_redundancy_add (&self->redundancy, entry, embedding))
+    renew (self, entry);
+  else
+    self->bytes -= embedding_bytes (self);
 }
 
 /* The oldest of the fresh ones is fresh no more. */
@@ -377,7 +389,7 @@ simclr_replay_add (SimclrReplay *self, gpointer item, gsize bytes, GError **erro
 
 void
 _simclr_replay_restore (SimclrReplay *self, gpointer item, const SimclrReplayFacts *facts,
-    guint64 number, guint64 rank, const gfloat *embedding)
+    guint64 number, guint64 rank, const gfloat *embedding, gfloat similarity)
 {
   SimclrReplayEntry *entry = entry_new (item, facts, number, rank);
 
@@ -391,11 +403,14 @@ _simclr_replay_restore (SimclrReplay *self, gpointer item, const SimclrReplayFac
   self->runs = MAX (self->runs, facts->run);
   if (self->policy == SIMCLR_REPLAY_POLICY_ALL)
     return;
-  if (embedding && self->policy == SIMCLR_REPLAY_POLICY_MIN_REDUNDANCY) {
-    entry->embedding = g_memdup2 (embedding, embedding_bytes (self));
+  enter (self, entry);
+  if (embedding && self->policy == SIMCLR_REPLAY_POLICY_MIN_REDUNDANCY &&
+      _simclr_replay_redundancy_add_known (&self->redundancy, entry, embedding, similarity)) {
     self->bytes += embedding_bytes (self);
+    renew (self, entry);
+  } else {
+    await_embedding (self, entry);
   }
-  take_in (self, entry);
   trim (self);
 }
 
@@ -408,10 +423,8 @@ change_size (SimclrReplay *self, guint size)
     gboolean had_one = entry->row != G_MAXSIZE;
 
     take_embedding_away (self, entry);
-    if (had_one && waits_for_embedding (self)) {
-      g_queue_push_tail (&self->waiting, entry);
-      entry->waits = TRUE;
-    }
+    if (had_one)
+      await_embedding (self, entry);
   }
   _simclr_replay_redundancy_clear (&self->redundancy);
   self->redundancy.size = size;

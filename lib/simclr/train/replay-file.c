@@ -10,10 +10,10 @@
 
 /* Metadata `kind` says that it is a memory, in which version. Each frame is a tensor frame.NUMBER of
  * bytes and, where it has an embedding, embedding.NUMBER. Metadata `frames` has a line for each, oldest
- * first: number, source, run, time, rank and the number of its format; format.0 and so on say what the
- * bytes are. */
+ * first: number, source, run, time, rank, the number of its format, and how much like an older one (rule
+ * newer) or any other one (rule published) it is, at most; format.0 and so on say what the bytes are. */
 #define KIND "simclr-replay-1"
-#define FIELDS 6
+#define FIELDS 7
 
 struct _SimclrReplayDump
 {
@@ -23,11 +23,11 @@ struct _SimclrReplayDump
 };
 
 static const gchar *
-policy_nick (SimclrReplayPolicy policy)
+get_nick (GType type, gint value)
 {
-  g_autoptr (GEnumClass) klass = g_type_class_ref (SIMCLR_TYPE_REPLAY_POLICY);
+  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
 
-  return g_enum_get_value (klass, (gint) policy)->value_nick;
+  return g_enum_get_value (klass, value)->value_nick;
 }
 
 static void
@@ -72,6 +72,7 @@ dump_entry (SimclrReplayDump *self, SimclrReplay *replay, const SimclrReplayEntr
     SimclrReplayDescribe describe, gpointer user_data)
 {
   g_autofree gchar *name = g_strdup_printf ("frame.%" G_GUINT64_FORMAT, entry->number);
+  gchar similarity[G_ASCII_DTOSTR_BUF_SIZE];
   gchar *format = NULL;
   g_autoptr (GBytes) bytes = describe (entry->item, &format, user_data);
 
@@ -79,11 +80,13 @@ dump_entry (SimclrReplayDump *self, SimclrReplay *replay, const SimclrReplayEntr
     return;
   _simclr_safetensors_writer_add_bytes (self->writer, name, bytes);
   dump_embedding (self, replay, entry);
+  g_ascii_formatd (similarity, sizeof similarity, "%.9g",
+      entry->row != G_MAXSIZE ? _simclr_replay_redundancy_bound (&replay->redundancy, entry) : 1);
   g_string_append_printf (self->frames,
       "%" G_GUINT64_FORMAT " %u %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GUINT64_FORMAT
-      " %u\n",
+      " %u %s\n",
       entry->number, entry->facts.source, entry->facts.run, entry->facts.time, entry->rank,
-      find_format (self, format));
+      find_format (self, format), similarity);
 }
 
 /**
@@ -113,7 +116,10 @@ simclr_replay_dump (SimclrReplay *self, SimclrReplayDescribe describe, gpointer 
     dump_entry (dump, self, g_ptr_array_index (self->order, place), describe, user_data);
 
   _simclr_safetensors_writer_set_metadata (dump->writer, "kind", KIND);
-  _simclr_safetensors_writer_set_metadata (dump->writer, "policy", policy_nick (self->policy));
+  _simclr_safetensors_writer_set_metadata (
+      dump->writer, "policy", get_nick (SIMCLR_TYPE_REPLAY_POLICY, (gint) self->policy));
+  _simclr_safetensors_writer_set_metadata (
+      dump->writer, "rule", get_nick (SIMCLR_TYPE_REPLAY_RULE, (gint) self->rule));
   set_number (dump->writer, "seen", self->seen);
   set_number (dump->writer, "runs", self->runs);
   set_number (dump->writer, "lowest_dropped", self->lowest_dropped);
@@ -170,6 +176,7 @@ typedef struct
   SimclrReplayRevive revive;
   gpointer user_data;
   gboolean same_policy; /* else ranks are made anew */
+  gboolean same_rule;   /* else nothing is known of similarities */
   guint size;           /* of an embedding */
   guint64 next_number;  /* numbers must rise */
 } Reader;
@@ -246,47 +253,66 @@ read_item (Reader *reader, guint64 number, guint64 format, SimclrReplayFacts *fa
   return reader->revive (bytes, words, facts, reader->user_data, error);
 }
 
-/* A line of `frames`: all numbers are decimal, only the time may be negative. */
-static gboolean
-parse_line (const gchar *line, guint64 numbers[FIELDS], gint64 *time)
+/* A line of `frames`. */
+typedef struct
 {
-  g_auto (GStrv) words = g_strsplit (line, " ", FIELDS + 1);
+  guint64 number, rank, format;
+  SimclrReplayFacts facts; /* bytes not known yet */
+  gfloat similarity;
+} Line;
 
-  if (g_strv_length (words) != FIELDS)
-    return FALSE;
-  for (guint i = 0; i < FIELDS; i++) {
-    if (i == 3 ? !g_ascii_string_to_signed (words[i], 10, G_MININT64, G_MAXINT64, time, NULL)
-               : !g_ascii_string_to_unsigned (words[i], 10, 0, G_MAXUINT64, &numbers[i], NULL))
-      return FALSE;
-  }
-  return numbers[1] < SIMCLR_REPLAY_SOURCES && numbers[2] < G_MAXINT64;
+/* More than 1 by what rounding does, NaN not at all. */
+static gboolean
+parse_similarity (const gchar *word, gfloat *similarity)
+{
+  gchar *end;
+  gdouble value = g_ascii_strtod (word, &end);
+
+  *similarity = (gfloat) value;
+  return end != word && *end == '\0' && value >= SIMCLR_REPLAY_NO_SIMILARITY && value <= 1.01;
 }
 
 static gboolean
-read_frame (Reader *reader, const gchar *line, GError **error)
+parse_line (const gchar *text, Line *line)
+{
+  g_auto (GStrv) words = g_strsplit (text, " ", FIELDS + 1);
+  guint64 source;
+
+  *line = (Line){0};
+  if (g_strv_length (words) != FIELDS ||
+      !g_ascii_string_to_unsigned (words[0], 10, 0, G_MAXUINT64, &line->number, NULL) ||
+      !g_ascii_string_to_unsigned (words[1], 10, 0, SIMCLR_REPLAY_SOURCES - 1, &source, NULL) ||
+      !g_ascii_string_to_unsigned (words[2], 10, 0, G_MAXINT64, &line->facts.run, NULL) ||
+      !g_ascii_string_to_signed (words[3], 10, G_MININT64, G_MAXINT64, &line->facts.time, NULL) ||
+      !g_ascii_string_to_unsigned (words[4], 10, 0, G_MAXUINT64, &line->rank, NULL) ||
+      !g_ascii_string_to_unsigned (words[5], 10, 0, G_MAXUINT64, &line->format, NULL))
+    return FALSE;
+  line->facts.source = (guint) source;
+  return parse_similarity (words[6], &line->similarity);
+}
+
+static gboolean
+read_frame (Reader *reader, const gchar *text, GError **error)
 {
   SimclrReplay *replay = reader->replay;
-  guint64 numbers[FIELDS];
   g_autofree gfloat *embedding = NULL;
-  SimclrReplayFacts facts;
   gboolean sound;
   gpointer item;
-  gint64 time;
+  Line line;
 
-  if (!parse_line (line, numbers, &time) || numbers[0] < reader->next_number ||
-      numbers[0] >= replay->seen)
-    return fail (error, "\"%s\" does not describe a frame", line);
-  reader->next_number = numbers[0] + 1;
-  embedding = read_embedding (reader, numbers[0], &sound, error);
+  if (!parse_line (text, &line) || line.number < reader->next_number || line.number >= replay->seen)
+    return fail (error, "\"%s\" does not describe a frame", text);
+  reader->next_number = line.number + 1;
+  embedding = read_embedding (reader, line.number, &sound, error);
   if (!sound)
     return FALSE;
-  facts = (SimclrReplayFacts){.source = (guint) numbers[1], .run = numbers[2], .time = time};
-  item = read_item (reader, numbers[0], numbers[5], &facts, error);
+  item = read_item (reader, line.number, line.format, &line.facts, error);
   if (!item)
     return FALSE;
   replay->redundancy.size = reader->size;
-  _simclr_replay_restore (replay, item, &facts, numbers[0],
-      reader->same_policy ? numbers[4] : _simclr_replay_rank (replay, numbers[0]), embedding);
+  _simclr_replay_restore (replay, item, &line.facts, line.number,
+      reader->same_policy ? line.rank : _simclr_replay_rank (replay, line.number), embedding,
+      reader->same_rule ? line.similarity : 1);
   return TRUE;
 }
 
@@ -296,6 +322,7 @@ read_all (Reader *reader, GError **error)
   SimclrReplay *replay = reader->replay;
   const gchar *kind = _simclr_safetensors_get_metadata (reader->file, "kind");
   const gchar *policy = _simclr_safetensors_get_metadata (reader->file, "policy");
+  const gchar *rule = _simclr_safetensors_get_metadata (reader->file, "rule");
   const gchar *frames = _simclr_safetensors_get_metadata (reader->file, "frames");
   guint64 lowest_dropped, runs;
 
@@ -309,7 +336,10 @@ read_all (Reader *reader, GError **error)
     return FALSE;
   if (replay->seen >= G_MAXINT64 || runs >= G_MAXINT64)
     return fail (error, "more frames or runs than there can be");
-  reader->same_policy = g_strcmp0 (policy, policy_nick (replay->policy)) == 0;
+  reader->same_policy =
+      g_strcmp0 (policy, get_nick (SIMCLR_TYPE_REPLAY_POLICY, (gint) replay->policy)) == 0;
+  reader->same_rule =
+      g_strcmp0 (rule, get_nick (SIMCLR_TYPE_REPLAY_RULE, (gint) replay->rule)) == 0;
   if (reader->same_policy)
     replay->lowest_dropped = lowest_dropped;
 

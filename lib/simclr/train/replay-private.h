@@ -62,9 +62,10 @@ SimclrReplayEntry *_simclr_replay_find (SimclrReplay *self, guint64 number, gsiz
 void _simclr_replay_entry_free (SimclrReplay *self, SimclrReplayEntry *entry);
 guint64 _simclr_replay_rank (SimclrReplay *self, guint64 number);
 /* Takes back an item that a file held, newer than all that are held; seen is the caller's to set. Takes
- * the item. The embedding, of the redundancy's size, may be NULL. */
+ * the item. The embedding, of the redundancy's size, may be NULL; no older item (with the published rule: no
+ * item) is more like it than similarity says. */
 void _simclr_replay_restore (SimclrReplay *self, gpointer item, const SimclrReplayFacts *facts,
-    guint64 number, guint64 rank, const gfloat *embedding);
+    guint64 number, guint64 rank, const gfloat *embedding, gfloat similarity);
 /* simclr_replay_load() of a file that is open. */
 gboolean _simclr_replay_read (SimclrReplay *self, SimclrSafetensors *file,
     SimclrReplayRevive revive, gpointer user_data, GError **error);

@@ -6,6 +6,9 @@
 
 #include <simclr/train/replay-order-private.h>
 
+/* The cosine to the nearest where there is none. */
+#define SIMCLR_REPLAY_NO_SIMILARITY -2.0f
+
 /* Rows of unit length, and of each the row most similar to it. Rows are dense: a row that goes is
  * replaced by the last. Everything costs one product of the matrix with a vector, O(rows * size), at
  * most a fixed number of them for each call. */
@@ -28,6 +31,13 @@ void _simclr_replay_redundancy_clear (SimclrReplayRedundancy *self);
 /* Adds a row for the entry, which has none. FALSE where it has no direction (zero, or not finite). */
 gboolean _simclr_replay_redundancy_add (
     SimclrReplayRedundancy *self, SimclrReplayEntry *entry, const gfloat *embedding);
+/* The same without comparing it: others are as much alike as is given, or less (as a file says, which was
+ * written with the same rows). */
+gboolean _simclr_replay_redundancy_add_known (SimclrReplayRedundancy *self,
+    SimclrReplayEntry *entry, const gfloat *embedding, gfloat similarity);
+/* How much alike the entry's row and the nearest one are, or less. */
+gfloat _simclr_replay_redundancy_bound (
+    SimclrReplayRedundancy *self, const SimclrReplayEntry *entry);
 /* Moves the entry's row: new = keep * old + (1 - keep) * embedding, scaled to unit length. */
 gboolean _simclr_replay_redundancy_update (
     SimclrReplayRedundancy *self, SimclrReplayEntry *entry, const gfloat *embedding, gfloat keep);

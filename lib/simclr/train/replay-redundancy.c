@@ -14,9 +14,6 @@
  * what is left is settled by the calls that follow. */
 #define SEARCHES 8
 
-/* Nobody is this much alike. */
-#define NO_SIMILARITY -2.0f
-
 void
 _simclr_replay_redundancy_clear (SimclrReplayRedundancy *self)
 {
@@ -84,7 +81,7 @@ counts (SimclrReplayRedundancy *self, gsize a, gsize b)
 static void
 choose_nearest (SimclrReplayRedundancy *self, gsize row)
 {
-  gfloat highest = NO_SIMILARITY;
+  gfloat highest = SIMCLR_REPLAY_NO_SIMILARITY;
   gsize nearest = G_MAXSIZE;
 
   for (gsize i = 0; i < self->length; i++) {
@@ -120,8 +117,8 @@ renounce (SimclrReplayRedundancy *self, gsize row)
 }
 
 gboolean
-_simclr_replay_redundancy_add (
-    SimclrReplayRedundancy *self, SimclrReplayEntry *entry, const gfloat *embedding)
+_simclr_replay_redundancy_add_known (SimclrReplayRedundancy *self, SimclrReplayEntry *entry,
+    const gfloat *embedding, gfloat similarity)
 {
   gsize row = self->length;
 
@@ -131,14 +128,29 @@ _simclr_replay_redundancy_add (
     return FALSE;
   self->entries[row] = entry;
   self->numbers[row] = entry->number;
-  self->similarity[row] = NO_SIMILARITY;
+  self->similarity[row] = similarity;
   self->nearest[row] = G_MAXSIZE;
   self->length++;
   entry->row = row;
-  multiply (self, row);
-  choose_nearest (self, row);
-  announce (self, row);
   return TRUE;
+}
+
+gboolean
+_simclr_replay_redundancy_add (
+    SimclrReplayRedundancy *self, SimclrReplayEntry *entry, const gfloat *embedding)
+{
+  if (!_simclr_replay_redundancy_add_known (self, entry, embedding, SIMCLR_REPLAY_NO_SIMILARITY))
+    return FALSE;
+  multiply (self, entry->row);
+  choose_nearest (self, entry->row);
+  announce (self, entry->row);
+  return TRUE;
+}
+
+gfloat
+_simclr_replay_redundancy_bound (SimclrReplayRedundancy *self, const SimclrReplayEntry *entry)
+{
+  return self->similarity[entry->row];
 }
 
 gboolean
@@ -190,7 +202,7 @@ _simclr_replay_redundancy_remove (SimclrReplayRedundancy *self, SimclrReplayEntr
 static gboolean
 is_stale (SimclrReplayRedundancy *self, gsize row)
 {
-  return self->nearest[row] == G_MAXSIZE && self->similarity[row] > NO_SIMILARITY;
+  return self->nearest[row] == G_MAXSIZE && self->similarity[row] > SIMCLR_REPLAY_NO_SIMILARITY;
 }
 
 /* Of equals the newest. */
@@ -239,7 +251,7 @@ _simclr_replay_redundancy_mean (SimclrReplayRedundancy *self)
   gsize n = 0;
 
   for (gsize row = 0; row < self->length; row++) {
-    if (self->similarity[row] > NO_SIMILARITY) {
+    if (self->similarity[row] > SIMCLR_REPLAY_NO_SIMILARITY) {
       sum += self->similarity[row];
       n++;
     }
