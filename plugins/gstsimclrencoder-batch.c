@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
+#include "gstsimclrframemeta.h"
+#include "gstsimclrpairmeta.h"
 #include "gstsimclrvideo.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
@@ -16,9 +18,14 @@ _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self)
   _gst_simclr_encoder_drop_batch (self);
   g_clear_pointer (&self->pictures, g_free);
   g_clear_pointer (&self->offsets, g_free);
+  g_clear_pointer (&self->times, g_free);
+  g_clear_pointer (&self->frames, g_free);
   self->capacity = batch;
-  if (self->training)
-    self->offsets = g_try_new (guint64, batch);
+  if (self->training) {
+    self->offsets = g_new (guint64, batch);
+    self->times = g_new (gint64, 2 * (gsize) batch);
+    self->frames = g_new (guint64, batch);
+  }
   if (g_size_checked_mul (&count, floats, (gsize) batch * views))
     self->pictures = g_try_new (gfloat, count);
   if (self->pictures == NULL || (self->training && self->offsets == NULL)) {
@@ -131,6 +138,10 @@ _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer)
     return FALSE;
   }
   self->offsets[self->filled] = GST_BUFFER_OFFSET (buffer);
+  gst_simclr_pair_get_times (buffer, self->times + 2 * self->filled);
+  if (!gst_simclr_frame_meta_get (buffer, &self->frames[self->filled]))
+    self->frames[self->filled] = self->pairs; /* nobody upstream has changed the order */
+  self->pairs++;
   note_times (self, buffer);
   self->filled++;
   return TRUE;

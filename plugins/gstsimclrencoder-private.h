@@ -40,6 +40,7 @@ typedef struct
   gchar *location;
   gchar *model;
   guint batch_size; /* 0: by the mode */
+  guint microbatch_size;
   GstClockTime batch_timeout;
   SimclrOutput output;
   SimclrPrecision precision;
@@ -94,7 +95,10 @@ struct _GstSimclrEncoder
 
   /* The batch: views (training: a0 b0 a1 b1 ...) as (pictures, size, size, 3) floats. */
   gfloat *pictures;
-  guint capacity; /* frames or pairs that fit */
+  gint64 *times;   /* of views when training: when their frames were filmed; -1: nobody knows */
+  guint64 *frames; /* of pairs when training: numbers of their frames */
+  guint64 pairs;   /* that came in since the start */
+  guint capacity;  /* frames or pairs that fit */
   guint filled;
   guint64 *offsets; /* of the pairs, when training */
   GQueue held;      /* frames that wait for their embedding, when they are passed on */

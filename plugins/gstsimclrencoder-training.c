@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
+#include "gstsimclrframemeta.h"
 #include "gstsimclrmodelquery.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
@@ -81,7 +82,7 @@ forward (GstSimclrEncoder *self)
   if (!gst_simclr_forward_gate_wait (self->gate, self->active.max_cpu))
     return GST_FLOW_FLUSHING;
   pass = simclr_encoder_forward (self->encoder, self->pictures, views, &error);
-  if (pass == NULL) {
+  if (pass == NULL || !simclr_forward_pass_set_times (pass, self->times, views, &error)) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("The forward pass of %u views failed.", views),
         ("%s", error->message));
     return GST_FLOW_ERROR;
@@ -93,6 +94,7 @@ forward (GstSimclrEncoder *self)
   if (!gst_simclr_forward_gate_is_closed (self->gate))
     gst_buffer_add_simclr_forward_meta (tensors, self->gate, g_steal_pointer (&pass), model);
   g_clear_object (&pass);
+  gst_simclr_batch_meta_add (tensors, self->frames, self->filled);
   _gst_simclr_encoder_stamp (self, tensors);
   _gst_simclr_encoder_drop_batch (self);
   _gst_simclr_encoder_push_tensor_caps (self, views);

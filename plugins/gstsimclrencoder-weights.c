@@ -296,6 +296,7 @@ make_encoder (GstSimclrEncoder *self, SimclrWeights *weights, gboolean training)
     return FALSE;
   }
   simclr_encoder_set_nice (self->encoder, active->nice);
+  simclr_encoder_set_microbatch_size (self->encoder, active->microbatch_size);
   self->training = training;
   self->untrained = self->untrained && !training;
   self->input_size = simclr_weights_get_input_size (weights);

@@ -37,6 +37,14 @@
  * after #simclrencoder:batch-timeout, before a serialised event and at EOS. When training, the pairs
  * that do not fill a batch are dropped at EOS. The latency that batching adds is reported.
  *
+ * A large batch needs no large memory: with #simclrencoder:microbatch-size the network sees the batch in
+ * parts (GradCache, Gao et al. 2021, 2101.06983). The batch goes forward once, keeping the embeddings
+ * only; when the trainer has computed the loss of all of them, each part is computed a second time and
+ * goes backward. Loss and gradient are those of the whole batch, except for BatchNorm in the encoder
+ * (not in the projection head), whose statistics are each part's own, as on several devices without
+ * synchronisation; each part enters the running statistics once. Parts are as equal as can be, and a size
+ * that divides the batch takes the least memory. It takes about a third more time.
+ *
  * ## Beside a camera
  *
  * Encoders with the same #simclrencoder:model share weights: one trains, behind a `tee` others embed with
@@ -66,6 +74,12 @@
  * * `architecture` (#gchararray): for example `resnet18`
  * * `step` (#guint64): the training step of the weights
  *
+ * ## The meta SimclrBatch
+ *
+ * A training batch has a #GstCustomMeta `SimclrBatch` with the field `frames` (#GBytes of #guint64, one for
+ * each pair): which frames they show, counted from 0 at each start in the order they came into simclrreplay,
+ * or into this element where there is none; 2^64 - 1 where nobody knows.
+ *
  * ## Embed
  *
  * |[
@@ -94,6 +108,7 @@
 #include "gstsimclrencoder-private.h"
 
 #include "gstsimclrembeddingmeta.h"
+#include "gstsimclrframemeta.h"
 #include "gstsimclrproperties.h"
 #include "gstsimclrtensorcaps.h"
 
@@ -113,6 +128,7 @@ enum
   PROP_LOCATION,
   PROP_MODEL,
   PROP_BATCH_SIZE,
+  PROP_MICROBATCH_SIZE,
   PROP_BATCH_TIMEOUT,
   PROP_OUTPUT,
   PROP_PRECISION,
@@ -173,6 +189,9 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     break;
   case PROP_BATCH_SIZE:
     settings->batch_size = g_value_get_uint (value);
+    break;
+  case PROP_MICROBATCH_SIZE:
+    settings->microbatch_size = g_value_get_uint (value);
     break;
   case PROP_BATCH_TIMEOUT:
     settings->batch_timeout = g_value_get_uint64 (value);
@@ -244,6 +263,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_BATCH_SIZE:
     g_value_set_uint (value, settings->batch_size);
+    break;
+  case PROP_MICROBATCH_SIZE:
+    g_value_set_uint (value, settings->microbatch_size);
     break;
   case PROP_BATCH_TIMEOUT:
     g_value_set_uint64 (value, settings->batch_timeout);
@@ -446,6 +468,9 @@ reset (GstSimclrEncoder *self)
   _gst_simclr_encoder_close (self);
   g_clear_pointer (&self->pictures, g_free);
   g_clear_pointer (&self->offsets, g_free);
+  g_clear_pointer (&self->times, g_free);
+  g_clear_pointer (&self->frames, g_free);
+  self->pairs = 0;
   gst_caps_replace (&self->caps, NULL);
   gst_video_info_init (&self->info);
   self->mode = GST_SIMCLR_ENCODER_MODE_NONE;
@@ -489,8 +514,11 @@ change_state (GstElement *element, GstStateChange transition)
   }
   result = GST_ELEMENT_CLASS (gst_simclr_encoder_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
-      (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE))
+      (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE)) {
+    GST_PAD_STREAM_LOCK (self->sinkpad); /* a late batch may be on its way in another thread */
     reset (self);
+    GST_PAD_STREAM_UNLOCK (self->sinkpad);
+  }
   return result;
 }
 
@@ -552,6 +580,12 @@ install_properties (GObjectClass *klass)
       g_param_spec_uint ("batch-size", "Batch size",
           "Pairs in a batch when training, frames in a batch when embedding; 0: 64 pairs or 1 "
           "frame.",
+          0, 65536, 0, flags));
+  g_object_class_install_property (klass, PROP_MICROBATCH_SIZE,
+      g_param_spec_uint ("microbatch-size", "Microbatch size",
+          "Pairs that go through the network at a time when training, so that a large batch fits "
+          "in "
+          "little memory; each is computed twice. 0: the whole batch.",
           0, 65536, 0, flags));
   g_object_class_install_property (klass, PROP_BATCH_TIMEOUT,
       g_param_spec_uint64 ("batch-timeout", "Batch timeout",
@@ -626,6 +660,7 @@ gst_simclr_encoder_class_init (GstSimclrEncoderClass *klass)
 
   GST_DEBUG_CATEGORY_INIT (gst_simclr_encoder_debug, "simclrencoder", 0, "SimCLR encoder");
   gst_simclr_embedding_meta_register ();
+  gst_simclr_frame_meta_register ();
 
   object_class->set_property = set_property;
   object_class->get_property = get_property;

@@ -12,8 +12,12 @@ gst_simclr_training_structure_new (
       G_TYPE_DOUBLE, statistics->learning_rate, "pairs-per-second", G_TYPE_DOUBLE, pairs_per_second,
       "gradient-norm", G_TYPE_DOUBLE, statistics->gradient_norm, "embedding-deviation",
       G_TYPE_DOUBLE, statistics->embedding_deviation, "effective-rank", G_TYPE_DOUBLE,
-      statistics->effective_rank, "pairs", G_TYPE_UINT64, statistics->pairs_seen, "skipped-steps",
-      G_TYPE_UINT64, statistics->skipped, NULL);
+      statistics->effective_rank, "collapsed-dimensions", G_TYPE_UINT,
+      statistics->collapsed_dimensions, "alignment", G_TYPE_DOUBLE, statistics->alignment,
+      "uniformity", G_TYPE_DOUBLE, statistics->uniformity, "collapsed", G_TYPE_BOOLEAN,
+      statistics->collapsed, "diverging", G_TYPE_BOOLEAN, statistics->diverging, "pairs",
+      G_TYPE_UINT64, statistics->pairs_seen, "skipped-steps", G_TYPE_UINT64, statistics->skipped,
+      NULL);
 }
 
 void

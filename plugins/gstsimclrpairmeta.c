@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrpairmeta.h"
 
+#include "gstsimclrneighbourmeta.h"
+
 /* Fields of each view, in the order of set_view(); on the meta they are called view1-... and
  * view2-.... Quarks, because a structure is filled for every frame. */
 static const gchar *const view_fields[] = {
@@ -50,6 +52,32 @@ gst_simclr_pair_meta_register (void)
   /* no tags and no transform function: copied with the buffer, whatever is done to it */
   gst_meta_register_custom (GST_SIMCLR_PAIR_META_NAME, no_tags, NULL, NULL, NULL);
   g_once_init_leave (&once, 1);
+}
+
+static gint64
+to_signed (GstClockTime time)
+{
+  return time <= G_MAXINT64 ? (gint64) time : -1; /* GST_CLOCK_TIME_NONE is above */
+}
+
+void
+gst_simclr_pair_get_times (GstBuffer *buffer, gint64 times[2])
+{
+  GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, GST_SIMCLR_PAIR_META_NAME);
+  GstClockTime original = gst_simclr_get_original_time (buffer), views[2];
+
+  times[0] = times[1] =
+      to_signed (GST_CLOCK_TIME_IS_VALID (original) ? original : GST_BUFFER_PTS (buffer));
+  if (meta == NULL ||
+      !gst_structure_id_get (gst_custom_meta_get_structure (meta),
+          g_quark_from_static_string ("view1-running-time"), G_TYPE_UINT64, &views[0],
+          g_quark_from_static_string ("view2-running-time"), G_TYPE_UINT64, &views[1], NULL))
+    return;
+  if (!GST_CLOCK_TIME_IS_VALID (original))
+    times[0] = to_signed (views[0]);
+  times[1] = times[0];
+  if (times[0] >= 0 && GST_CLOCK_TIME_IS_VALID (views[0]) && GST_CLOCK_TIME_IS_VALID (views[1]))
+    times[1] = MAX (0, times[0] + (gint64) (views[1] - views[0]));
 }
 
 static void

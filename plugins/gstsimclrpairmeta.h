@@ -34,4 +34,8 @@ void gst_simclr_pair_meta_register (void);
 /* Adds the meta to a writable buffer. */
 void gst_simclr_pair_meta_add (GstBuffer *buffer, const GstSimclrPair *pair);
 
+/* When the frames of both views were filmed, in nanoseconds of running time: that of a replay's input where
+ * one stands upstream, else of the pair's own stream; without the meta the buffer's PTS. -1: nobody knows. */
+void gst_simclr_pair_get_times (GstBuffer *buffer, gint64 times[2]);
+
 G_END_DECLS

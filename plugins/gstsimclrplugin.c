@@ -4,6 +4,7 @@
 #include "gstsimclrembeddingmeta.h"
 #include "gstsimclrencoder.h"
 #include "gstsimclrforwardmeta.h"
+#include "gstsimclrframemeta.h"
 #include "gstsimclrreplay.h"
 #include "gstsimclrtrainer.h"
 
@@ -12,6 +13,7 @@ plugin_init (GstPlugin *plugin)
 {
   gst_simclr_embedding_meta_register ();
   gst_simclr_forward_meta_get_info ();
+  gst_simclr_frame_meta_register ();
 
   return GST_ELEMENT_REGISTER (simclrreplay, plugin) &&
          GST_ELEMENT_REGISTER (simclraugment, plugin) &&

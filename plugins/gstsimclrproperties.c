@@ -44,7 +44,12 @@ static const Described described[] = {
         {"Embed frames as they arrive; of the two most alike the newer goes",
             "Embeddings come from training; either of the two goes (Purushwalkam et al. 2022)"}},
     {simclr_loss_get_type,
-        {"Normalised temperature-scaled cross entropy over all 2N views (the paper's NT-Xent)"}},
+        {"Normalised temperature-scaled cross entropy over all 2N views (the paper's NT-Xent)",
+            "NT-Xent without the positive in the denominator, for small batches (DCL)",
+            "DCL that weights pairs by how far apart their views are (DCLW)",
+            "Logistic loss of the positive and of negatives",
+            "The positive more similar than negatives by a margin",
+            "All views of a label are positives of each other; needs labels"}},
     {simclr_optimizer_get_type,
         {"Layer-wise adaptive rate scaling with momentum (the paper's)",
             "Stochastic gradient descent with momentum", "Adam with decoupled weight decay"}},
@@ -117,6 +122,9 @@ gst_simclr_property_like (GParamSpec *library, GParamFlags flags)
     return g_param_spec_uint64 (
         name, nick, blurb, number->minimum, number->maximum, number->default_value, flags);
   }
+  if (G_IS_PARAM_SPEC_BOOLEAN (library))
+    return g_param_spec_boolean (
+        name, nick, blurb, G_PARAM_SPEC_BOOLEAN (library)->default_value, flags);
   g_assert (G_IS_PARAM_SPEC_ENUM (library));
   return g_param_spec_enum (name, nick, blurb, gst_simclr_described_enum (library->value_type),
       G_PARAM_SPEC_ENUM (library)->default_value, flags);

@@ -104,9 +104,10 @@
  * A sample is the stored frame's memory in a new buffer. Its PTS lies on a timeline of the output's
  * own, made of the frames' durations one after the other, so that `... ! simclrreplay ! autovideosink`
  * shows what training would see. When the frame came in, as running time of the input, is kept in a
- * #GstReferenceTimestampMeta with caps `timestamp/x-running-time`. The buffer's offset is its number
- * in the sequence of samples. Every sample is flagged DISCONT: neighbours in the output are no
- * neighbours in time. QoS
+ * #GstReferenceTimestampMeta with caps `timestamp/x-running-time`, and which frame it is in the
+ * #GstCustomMeta `SimclrFrame`, field `number` (guint64): frames are counted from 0 in the order they came
+ * in since the start. The buffer's offset is its number in the sequence of samples. Every sample is flagged
+ * DISCONT: neighbours in the output are no neighbours in time. QoS
  * events from downstream end here. Tags and other serialized events go out before the next sample; GAP
  * events are dropped.
  *
@@ -173,7 +174,7 @@ reset_counters (GstSimclrReplay *self)
   }
   self->started = self->input_ended = self->filled = self->located = FALSE;
   self->next_sample = self->pushed = self->done = self->frames = 0;
-  self->copied = self->ignored = self->near = self->cuts = 0;
+  self->copied = self->received = self->ignored = self->near = self->cuts = 0;
   self->need_segment = TRUE;
   self->was_flushed = FALSE;
   self->seqnum = GST_SEQNUM_INVALID;

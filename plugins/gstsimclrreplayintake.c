@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
+#include "gstsimclrframemeta.h"
 #include "gstsimclrvideo.h"
 
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
@@ -294,10 +295,12 @@ note_fill (GstSimclrReplay *self)
 
 /* Takes the frame. */
 static GstFlowReturn
-store (GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, gboolean is_copy)
+store (GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, guint64 number,
+    gboolean is_copy)
 {
   g_autoptr (GError) error = NULL;
-  GstSample *frame = gst_sample_new (buffer, input->stored_caps, &input->segment, NULL);
+  GstSample *frame = gst_sample_new (buffer, input->stored_caps, &input->segment,
+      gst_structure_new (GST_SIMCLR_FRAME_META_NAME, "number", G_TYPE_UINT64, number, NULL));
   SimclrReplayFacts facts;
   GstFlowReturn flow;
 
@@ -331,7 +334,7 @@ store (GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, gb
 
 /* What is offered although it would not be kept counts as seen. */
 static GstFlowReturn
-offer (GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer)
+offer (GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, guint64 number)
 {
   gsize bytes = input->converter ? input->stored_info.size : gst_buffer_get_size (buffer);
   gboolean admitted, is_copy = FALSE;
@@ -342,7 +345,7 @@ offer (GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer)
   GST_LOG_OBJECT (input->pad, "%s %" GST_PTR_FORMAT, admitted ? "storing" : "passing by", buffer);
   if (admitted)
     buffer = make_storable (self, input, buffer, &is_copy);
-  return buffer ? store (self, input, buffer, is_copy) : GST_FLOW_ERROR;
+  return buffer ? store (self, input, buffer, number, is_copy) : GST_FLOW_ERROR;
 }
 
 /* Whether samples are still due for the frames that have come in; lock held. */
@@ -389,7 +392,8 @@ count (GstSimclrReplay *self, guint64 *counter)
 }
 
 GstFlowReturn
-gst_simclr_replay_take_frame (GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer)
+gst_simclr_replay_take_frame (
+    GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, guint64 number)
 {
   GstFlowReturn flow;
 
@@ -403,7 +407,7 @@ gst_simclr_replay_take_frame (GstSimclrReplay *self, GstSimclrReplayInput *input
     return GST_FLOW_OK;
   }
   if (look (self, input, buffer)) {
-    flow = offer (self, input, buffer);
+    flow = offer (self, input, buffer, number);
     if (flow != GST_FLOW_OK)
       return flow;
   } else {

@@ -101,6 +101,7 @@ struct _GstSimclrReplay
   guint64 done;                /* of them, those that downstream has taken */
   guint64 frames;              /* that came in since sampling could begin */
   guint64 copied;              /* frames that could not be held by reference */
+  guint64 received;            /* frames since the start */
   guint64 ignored;             /* frames without a picture: GAP, CORRUPTED or empty */
   guint64 near;                /* frames too like those taken in before */
   guint64 cuts;                /* scene cuts that were seen */
@@ -149,7 +150,7 @@ gboolean gst_simclr_replay_set_input_caps (
     GstSimclrReplay *self, GstSimclrReplayInput *input, GstCaps *caps);
 void gst_simclr_replay_reset_input (GstSimclrReplayInput *input);
 GstFlowReturn gst_simclr_replay_take_frame (
-    GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer);
+    GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, guint64 number);
 
 /* gstsimclrreplaysrc.c: samples go out */
 extern GstStaticPadTemplate gst_simclr_replay_src_template;

@@ -48,14 +48,17 @@ gst_simclr_replay_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   GstSimclrReplay *self = GST_SIMCLR_REPLAY (parent);
   GstSimclrReplayInput *input = get_input (pad);
   GstFlowReturn flow;
+  guint64 number;
 
   g_mutex_lock (&self->lock);
   flow = self->flow == GST_FLOW_OK && input->ended ? GST_FLOW_EOS : self->flow;
   if (input->flushing)
     flow = GST_FLOW_FLUSHING;
+  number = self->received;
+  self->received += flow == GST_FLOW_OK ? 1 : 0;
   g_mutex_unlock (&self->lock);
   if (flow == GST_FLOW_OK)
-    return gst_simclr_replay_take_frame (self, input, buffer);
+    return gst_simclr_replay_take_frame (self, input, buffer, number);
   gst_buffer_unref (buffer);
   return flow;
 }

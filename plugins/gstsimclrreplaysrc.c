@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
+#include "gstsimclrframemeta.h"
 #include "gstsimclrmodelquery.h"
 #include "gstsimclrneighbourmeta.h"
 #include "gstsimclrresumequery.h"
@@ -204,6 +205,18 @@ add_neighbour (GstSimclrReplay *self, const Drawn *drawn, GstBuffer *buffer)
         buffer, gst_sample_get_buffer (neighbour), original_time (neighbour));
 }
 
+/* Which frame of the input it is; one from a file is none. */
+static void
+add_number (GstSample *frame, GstBuffer *buffer)
+{
+  const GstStructure *info = gst_sample_get_info (frame);
+  guint64 number = GST_SIMCLR_NO_FRAME;
+
+  if (info != NULL)
+    gst_structure_get_uint64 (info, "number", &number);
+  gst_simclr_frame_meta_set (buffer, number);
+}
+
 /* A new buffer around the stored frame's memory, with a place on the output's timeline. */
 static GstBuffer *
 make_output (GstSimclrReplay *self, const Drawn *drawn)
@@ -215,6 +228,7 @@ make_output (GstSimclrReplay *self, const Drawn *drawn)
 
   if (GST_CLOCK_TIME_IS_VALID (time))
     gst_simclr_set_original_time (buffer, time, GST_BUFFER_DURATION (stored));
+  add_number (drawn->frame, buffer);
   add_neighbour (self, drawn, buffer);
 
   GST_BUFFER_PTS (buffer) = self->position;

@@ -6,6 +6,7 @@
 
 #include "gstsimclrbranch.h"
 #include "gstsimclrforwardmeta.h"
+#include "gstsimclrlabels.h"
 #include "gstsimclrrate.h"
 #include "gstsimclrtrainer.h"
 
@@ -16,6 +17,7 @@ GST_DEBUG_CATEGORY_EXTERN (gst_simclr_trainer_debug);
 typedef struct
 {
   gchar *location;
+  gchar *labels;
   guint64 checkpoint_interval;
   guint64 publish_interval;
   gboolean resume;
@@ -34,7 +36,8 @@ struct _GstSimclrTrainer
   /* Set on the way to PAUSED, then constant. */
   gchar *location; /* NULL: no checkpoint */
   guint64 total_steps;
-  guint64 first_step; /* where this run began */
+  guint64 first_step;      /* where this run began */
+  GstSimclrLabels *labels; /* NULL: none */
 
   /* A question from upstream may come while a step is taken. */
   GMutex lock;
@@ -44,6 +47,8 @@ struct _GstSimclrTrainer
   guint64 step;
   guint64 saved_step;
   guint skipped_in_a_row;
+  gboolean collapsed, diverging; /* and that was said */
+  gboolean unlabelled;           /* frames without a label were, and that was said */
   gint64 warned_at, progress_at; /* monotonic times; 0: never */
   gdouble loss;
   gboolean in_progress;
@@ -61,6 +66,10 @@ gboolean _gst_simclr_trainer_check_location (GstSimclrTrainer *self);
 gboolean _gst_simclr_trainer_resume (GstSimclrTrainer *self);
 /* Writes what is newer than the last checkpoint. final: a failure is an error, else a warning. */
 gboolean _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final);
+
+/* Labels (gstsimclrtrainer-labels.c). load posts errors; label tells the pass what its views show. */
+gboolean _gst_simclr_trainer_load_labels (GstSimclrTrainer *self);
+void _gst_simclr_trainer_label (GstSimclrTrainer *self, GstBuffer *buffer, SimclrForwardPass *pass);
 
 /* Weights of so many skipped steps in a row are no longer worth keeping, or training. */
 #define GST_SIMCLR_TRAINER_DIVERGING 10

@@ -98,6 +98,26 @@ check_skipped (GstSimclrTrainer *self, const SimclrTrainingStatistics *statistic
   return TRUE;
 }
 
+/* Each event is said once; it can come again after it has passed. */
+static void
+check_health (GstSimclrTrainer *self, const SimclrTrainingStatistics *statistics)
+{
+  if (statistics->collapsed && !self->collapsed)
+    GST_ELEMENT_WARNING (self, STREAM, FAILED,
+        ("Training has collapsed: the encoder makes nearly the same of every picture."),
+        ("Step %" G_GUINT64_FORMAT ": embedding-deviation %.3g, effective-rank %.3g. A lower "
+         "learning-rate, a higher temperature, larger batches or more varied frames help.",
+            statistics->step, statistics->embedding_deviation, statistics->effective_rank));
+  if (statistics->diverging && !self->diverging)
+    GST_ELEMENT_WARNING (self, STREAM, FAILED,
+        ("Training diverges: the loss has risen well above what it had come down to."),
+        ("Step %" G_GUINT64_FORMAT ": loss %.4g, gradient-norm %.3g. A lower learning-rate or more "
+         "warmup-steps help; on a live stream the pictures may have become harder, too.",
+            statistics->step, statistics->loss, statistics->gradient_norm));
+  self->collapsed = statistics->collapsed;
+  self->diverging = statistics->diverging;
+}
+
 static guint64
 get_interval (GstSimclrTrainer *self, const guint64 *interval)
 {
@@ -176,6 +196,7 @@ train (GstSimclrTrainer *self, GstSimclrForwardMeta *meta, SimclrForwardPass *pa
   }
   tell_step (self, &statistics, n_pairs);
   post_progress (self);
+  check_health (self, &statistics);
   if (!check_skipped (self, &statistics))
     return GST_FLOW_ERROR;
   publish (self, gst_simclr_forward_meta_get_model (meta));
@@ -214,6 +235,7 @@ _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer)
         ("Another simclrtrainer has trained on this batch; an encoder has one trainer."), (NULL));
     return GST_FLOW_ERROR;
   }
+  _gst_simclr_trainer_label (self, buffer, pass);
   flow = train (self, meta, pass);
   gst_simclr_forward_meta_give_back (meta, pass);
   return flow;

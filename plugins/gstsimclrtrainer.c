@@ -16,6 +16,39 @@
  * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, not
  * a whole batch: other branches of a `tee` need not wait until one has filled.
  *
+ * ## Losses
+ *
+ * #GstSimclrTrainer:loss chooses what is made of the similarities of a batch's views (cosines of their
+ * projections). Each view has one positive, the other view of its pair; all others are negatives.
+ *
+ * * `nt-xent`: the paper's loss (Chen et al. 2020, equation 1), a softmax over positive and negatives
+ * * `decoupled`: the same without the positive in the denominator (DCL, Yeh et al. 2021, 2110.06848),
+ *   which learns faster in small batches; `decoupled-weighted` gives pairs whose views are far apart
+ *   more weight (DCLW, sigma 0.5)
+ * * `nt-logistic`, `margin-triplet`: the two others of the paper's table 2, the mean over triples of a
+ *   view, its positive and a negative; with #GstSimclrTrainer:semi-hard (the default) over one triple a
+ *   view, whose negative is the most similar of those less similar than the positive
+ * * `supervised`: all views of a label are positives (Khosla et al. 2020, 2004.11362, L_out). Labels come
+ *   from #GstSimclrTrainer:labels, a text file with one label a frame, in the order the frames come in
+ *   (into simclrreplay, where one stands upstream; what is behind it may come in any order)
+ *
+ * The memory that a loss takes grows linearly with the batch.
+ *
+ * With #GstSimclrTrainer:negatives the last so many projections are kept as further negatives of every
+ * view, without gradient, which gives a small batch the negatives of a large one (cross-batch memory, Wang
+ * et al. 2020, 1912.06798). The checkpoint holds them.
+ *
+ * With #GstSimclrTrainer:exclude-neighbours frames of one moment are no negatives of each other, for
+ * pushing apart what is the same scene teaches nothing. What counts is when a frame was filmed, in the
+ * running time of simclrreplay's input where one stands upstream. It holds for the frames that
+ * #GstSimclrTrainer:negatives keeps as well; what has the same label stays a positive.
+ *
+ * ## Small batches
+ *
+ * |[
+ * gst-launch-1.0 -m videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=8 ! simclrtrainer loss=decoupled negatives=256 exclude-neighbours=100000000 optimizer=sgd learning-rate=0.06 learning-rate-scaling=none
+ * ]|
+ *
  * ## The end of a run
  *
  * With #GstSimclrTrainer:total-steps the trainer has enough after that many steps: it writes the
@@ -55,10 +88,20 @@
  * * `embedding-deviation` (#gdouble): spread of the unit-length projections, 1 when even, 0 when
  *   collapsed
  * * `effective-rank` (#gdouble): dimensions that the projections use (RankMe)
+ * * `collapsed-dimensions` (#guint): dimensions of the unit-length projections that deviate by less than a
+ *   hundredth of an even spread
+ * * `alignment` (#gdouble): mean squared distance between the projections of a pair, 0 when they are the
+ *   same, 2 when unrelated (Wang and Isola 2020, 2005.10242)
+ * * `uniformity` (#gdouble): log of the mean of exp(-2 squared distance) between pairs, -4 when spread
+ *   evenly over many dimensions, 0 when collapsed; of 256 pairs at most
+ * * `collapsed` (#gboolean): for 20 steps the projections have been all alike (deviation under 0.1) or on
+ *   one line (effective rank under 2)
+ * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it ever was
  * * `pairs` (#guint64): pairs that entered training since step 0
  * * `skipped-steps` (#guint64): steps that changed nothing because loss or gradient were not finite
  *
- * A skipped step is also said in a warning, at most one in five seconds; 100 in a row are an error.
+ * A skipped step is also said in a warning, at most one in five seconds; 100 in a row are an error. That
+ * training has collapsed or diverges is a warning, once when it begins.
  *
  * Each checkpoint posts `simclr-checkpoint` with `location` (#gchararray) and `step` (#guint64). With
  * #GstSimclrTrainer:total-steps progress messages of code `training` are posted about once a second;
@@ -96,6 +139,7 @@ enum
 {
   PROP_0,
   PROP_LOCATION,
+  PROP_LABELS,
   PROP_CHECKPOINT_INTERVAL,
   PROP_RESUME,
   PROP_PUBLISH_INTERVAL,
@@ -122,6 +166,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_LOCATION:
     g_free (self->settings.location);
     self->settings.location = g_value_dup_string (value);
+    break;
+  case PROP_LABELS:
+    g_free (self->settings.labels);
+    self->settings.labels = g_value_dup_string (value);
     break;
   case PROP_CHECKPOINT_INTERVAL:
     self->settings.checkpoint_interval = g_value_get_uint64 (value);
@@ -167,6 +215,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   switch (id) {
   case PROP_LOCATION:
     g_value_set_string (value, self->settings.location);
+    break;
+  case PROP_LABELS:
+    g_value_set_string (value, self->settings.labels);
     break;
   case PROP_CHECKPOINT_INTERVAL:
     g_value_set_uint64 (value, self->settings.checkpoint_interval);
@@ -222,7 +273,8 @@ begin (GstSimclrTrainer *self)
 
   self->trainer = new_trainer (self);
   g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
-  if (!_gst_simclr_trainer_check_location (self) || (resume && !_gst_simclr_trainer_resume (self)))
+  if (!_gst_simclr_trainer_check_location (self) || !_gst_simclr_trainer_load_labels (self) ||
+      (resume && !_gst_simclr_trainer_resume (self)))
     return FALSE;
   self->step = self->saved_step = self->first_step;
   g_object_get (self->trainer, "pairs-seen", &statistics.pairs_seen, "skipped-steps",
@@ -243,9 +295,11 @@ reset (GstSimclrTrainer *self)
   g_clear_object (&self->trainer);
   g_mutex_unlock (&self->lock);
   g_clear_pointer (&self->location, g_free);
+  g_clear_pointer (&self->labels, gst_simclr_labels_free);
   gst_simclr_branch_restore (&self->branch);
   self->total_steps = self->first_step = self->step = self->saved_step = 0;
   self->skipped_in_a_row = 0;
+  self->collapsed = self->diverging = self->unlabelled = FALSE;
   self->warned_at = self->progress_at = 0;
   self->loss = 0;
   self->in_progress = self->finished = FALSE;
@@ -374,6 +428,7 @@ finalize (GObject *object)
 
   reset (self);
   g_free (self->settings.location);
+  g_free (self->settings.labels);
   g_object_unref (self->prototype);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (gst_simclr_trainer_parent_class)->finalize (object);
@@ -405,6 +460,12 @@ install_properties (GObjectClass *klass)
           "Safetensors file that checkpoints are written to, and the encoder with them; unset: "
           "none "
           "is written.",
+          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_LABELS,
+      g_param_spec_string ("labels", "Labels",
+          "Text file that says what frames show, for loss=supervised: line n is the label of frame "
+          "n, "
+          "counted in the order they come in; an empty line is none. Unset: no labels.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
       g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",

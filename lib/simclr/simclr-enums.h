@@ -198,12 +198,23 @@ typedef enum
  * SimclrLoss:
  * @SIMCLR_LOSS_NT_XENT: normalised temperature-scaled cross entropy over all 2N views (the paper's
  *   equation 1)
+ * @SIMCLR_LOSS_DECOUPLED: NT-Xent without the positive in the denominator, for small batches (DCL, Yeh
+ *   et al. 2021)
+ * @SIMCLR_LOSS_DECOUPLED_WEIGHTED: DCL that weights pairs by how far apart their views are (DCLW)
+ * @SIMCLR_LOSS_NT_LOGISTIC: logistic loss of the positive and of negatives (the paper's table 2)
+ * @SIMCLR_LOSS_MARGIN_TRIPLET: the positive more similar than negatives by a margin (the paper's table 2)
+ * @SIMCLR_LOSS_SUPERVISED: all views of a label are positives of each other (Khosla et al. 2020, L_out)
  *
  * The contrastive loss.
  */
 typedef enum
 {
   SIMCLR_LOSS_NT_XENT, /*< nick=nt-xent >*/
+  SIMCLR_LOSS_DECOUPLED,
+  SIMCLR_LOSS_DECOUPLED_WEIGHTED,
+  SIMCLR_LOSS_NT_LOGISTIC, /*< nick=nt-logistic >*/
+  SIMCLR_LOSS_MARGIN_TRIPLET,
+  SIMCLR_LOSS_SUPERVISED,
 } SimclrLoss;
 
 /**

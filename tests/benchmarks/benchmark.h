@@ -18,6 +18,7 @@ typedef struct
   gchar *provider;
   gchar *precision;
   gdouble seconds; /* for each figure */
+  gint microbatch; /* pairs that go through the network at a time; 0: all */
 } Options;
 
 static inline gint
@@ -52,6 +53,7 @@ parse_options (int argc, char **argv, const gchar *summary)
       {"width", 0, 0, G_OPTION_ARG_DOUBLE, &o.width, "Channel multiplier (1)", "W"},
       {"size", 0, 0, G_OPTION_ARG_INT, &o.size, "Pixels of a side (32)", "N"},
       {"pairs", 0, 0, G_OPTION_ARG_INT, &o.pairs, "Pairs in a training batch (64)", "N"},
+      {"microbatch", 0, 0, G_OPTION_ARG_INT, &o.microbatch, "Pairs at a time (all)", "N"},
       {"threads", 0, 0, G_OPTION_ARG_INT, &o.threads, "0: one for each processor", "N"},
       {"provider", 0, 0, G_OPTION_ARG_STRING, &o.provider, "auto, openblas, onednn", "NAME"},
       {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "auto, float32, bfloat16", "NAME"},

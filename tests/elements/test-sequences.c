@@ -168,6 +168,8 @@ test_a_random_sequence (gconstpointer launch)
 int
 main (int argc, char **argv)
 {
+  int result;
+
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   GST_ELEMENT_REGISTER (simclraugment, NULL);
@@ -180,5 +182,7 @@ main (int argc, char **argv)
 
     g_test_add_data_func (name, pipelines[i], test_a_random_sequence);
   }
-  return g_test_run ();
+  result = g_test_run ();
+  gst_deinit (); /* waits for that thread: a weak reference is told before memory is free */
+  return result;
 }

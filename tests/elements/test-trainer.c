@@ -705,6 +705,8 @@ main (int argc, char **argv)
   ADD ("resume-lars", "lars", test_a_resumed_run_is_the_same_run);
   ADD ("resume-sgd", "sgd", test_a_resumed_run_is_the_same_run);
   ADD ("resume-adamw", "adamw", test_a_resumed_run_is_the_same_run);
+  ADD ("resume-negatives", "sgd loss=decoupled negatives=10 exclude-neighbours=2000000000",
+      test_a_resumed_run_is_the_same_run);
   ADD ("resume-finished", NULL, test_resuming_a_finished_run_ends_at_once);
   ADD ("bad-checkpoint", NULL, test_a_bad_checkpoint_is_an_error_and_stays);
   ADD ("bad-settings", NULL, test_settings_that_cannot_work_fail_the_start);

@@ -95,25 +95,34 @@ def log(**fields):
     print(json.dumps(fields), flush=True)
 
 
-def train(encoder, head, batches, steps, arguments):
+def train(encoder, head, batches, steps, arguments, look):
+    """look (steps done, seconds of training) is called after each step."""
     optimizer = make_optimizer(
         arguments.optimizer, (encoder, head), 0, arguments.momentum, arguments.weight_decay
     )
     encoder.train()
     head.train()
-    losses, start = [], time.time()
-    for step, views in zip(range(steps), batches):
+    losses, seconds = [], 0
+    for step in range(steps):
+        start = time.time()
+        views = next(batches, None)
+        if views is None:
+            break
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, steps, arguments)
         optimizer.zero_grad()
-        loss = nt_xent(head(encoder(to_tensor(views))), arguments.temperature)
+        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.autocast):
+            projections = head(encoder(to_tensor(views)))
+        loss = nt_xent(projections.float(), arguments.temperature)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
+        seconds += time.time() - start
         log(step=step + 1, loss=round(losses[-1], 5), rate=group["lr"])
+        look(step + 1, seconds)
     if losses:
         log(steps=len(losses), first_loss=losses[0], last_losses=sum(losses[-10:]) / len(losses[-10:]),
-            seconds=round(time.time() - start, 1))  # fmt: skip
+            seconds=round(seconds, 1))  # fmt: skip
 
 
 @torch.no_grad()
@@ -151,7 +160,7 @@ def linear_accuracy(train, train_labels, test, test_labels, decay=1e-3):
     return (layer(test).argmax(1) == test_labels).float().mean().item()
 
 
-def evaluate(encoder, train_pictures, train_labels, arguments):
+def evaluate(encoder, train_pictures, train_labels, arguments, **fields):
     test_pictures, test_labels = cifar10.read("test_batch", arguments.test_pictures)
     chosen = slice(0, arguments.train_pictures)
     features = (
@@ -159,7 +168,7 @@ def evaluate(encoder, train_pictures, train_labels, arguments):
         embed(encoder, test_pictures), torch.from_numpy(test_labels),
     )  # fmt: skip
     log(knn=round(100 * knn_accuracy(*features), 2), linear=round(100 * linear_accuracy(*features), 2),
-        train_pictures=len(features[1]), test_pictures=len(features[3]))  # fmt: skip
+        train_pictures=len(features[1]), test_pictures=len(features[3]), **fields)  # fmt: skip
 
 
 def parse():
@@ -185,8 +194,10 @@ def parse():
     add("--schedule", choices=("constant", "cosine"), default="constant")
     add("--warmup-steps", type=int, default=0)
     add("--epochs", type=int, default=1)
+    add("--evaluate-every", type=int, default=0, help="epochs between evaluations; 0: only at the end")
     add("--steps", type=int, help="instead of epochs; 0 evaluates what is untrained")
     add("--seed", type=int, default=1)
+    add("--autocast", action="store_true", help="bfloat16 where torch.autocast () takes it")
     add("--threads", type=int, default=len(os.sched_getaffinity(0)))
     add("--checkpoint", help="a file of ours to begin from")
     add("--evaluate", metavar="CHECKPOINT", help="evaluate an encoder of ours and train nothing")
@@ -216,7 +227,15 @@ def main():
         steps = arguments.steps
         if steps is None:
             steps = arguments.epochs * (len(pictures) // arguments.pairs)
-        train(encoder, head, batches, steps, arguments)
+        interval = arguments.evaluate_every * (len(pictures) // arguments.pairs)
+
+        def look(step, seconds):
+            if interval and step % interval == 0:
+                epoch = step // interval * arguments.evaluate_every
+                evaluate(encoder, pictures, labels, arguments, epoch=epoch, seconds=seconds)
+                encoder.train()
+
+        train(encoder, head, batches, steps, arguments, look)
     evaluate(encoder, pictures, labels, arguments)
 
 

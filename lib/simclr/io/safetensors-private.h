@@ -41,6 +41,11 @@ const gchar *_simclr_safetensors_get_metadata (SimclrSafetensors *self, const gc
 /* Converts F64, F32, F16 and BF16 to count floats; count must be the tensor's. */
 gboolean _simclr_safetensors_read_floats (SimclrSafetensors *self, const SimclrSafetensor *tensor,
     gfloat *floats, gsize count, GError **error);
+/* The count elements of an I64 tensor. */
+gboolean _simclr_safetensors_read_integers (SimclrSafetensors *self, const SimclrSafetensor *tensor,
+    gint64 *integers, gsize count, GError **error);
+/* Writes the whole file once more, atomically, whatever has become of its path since. */
+gboolean _simclr_safetensors_copy (SimclrSafetensors *self, const gchar *path, GError **error);
 
 /* The bytes of a U8 tensor of one dimension; NULL with error set for any other. */
 GBytes *_simclr_safetensors_read_bytes (
@@ -65,5 +70,8 @@ void _simclr_safetensors_writer_add_bytes (
 /* An I64 scalar (torch's num_batches_tracked). */
 void _simclr_safetensors_writer_add_scalar (
     SimclrSafetensorsWriter *self, const gchar *name, gint64 value);
+/* I64 tensors; the writer frees the data with g_free(). */
+void _simclr_safetensors_writer_take_integers (SimclrSafetensorsWriter *self, const gchar *name,
+    guint n_dims, const gsize *shape, gint64 *data);
 gboolean _simclr_safetensors_writer_write (
     SimclrSafetensorsWriter *self, const gchar *path, GError **error);

@@ -18,7 +18,7 @@ typedef struct
   const gfloat *floats; /* F32, or NULL: */
   gfloat *owned;        /* to be freed */
   GBytes *raw;          /* U8, or NULL: */
-  gint64 scalar;        /* I64 */
+  gint64 *integers;     /* I64, owned */
 } Entry;
 
 typedef struct
@@ -41,6 +41,7 @@ entry_free (gpointer data)
 
   g_free (self->owned);
   g_clear_pointer (&self->raw, g_bytes_unref);
+  g_free (self->integers);
   g_free (self->name);
   g_free (self);
 }
@@ -146,7 +147,14 @@ void
 _simclr_safetensors_writer_add_scalar (
     SimclrSafetensorsWriter *self, const gchar *name, gint64 value)
 {
-  add_entry (self, name, 0, NULL, sizeof (gint64))->scalar = value;
+  _simclr_safetensors_writer_take_integers (self, name, 0, NULL, g_memdup2 (&value, sizeof value));
+}
+
+void
+_simclr_safetensors_writer_take_integers (SimclrSafetensorsWriter *self, const gchar *name,
+    guint n_dims, const gsize *shape, gint64 *data)
+{
+  add_entry (self, name, n_dims, shape, sizeof (gint64))->integers = data;
 }
 
 static void
@@ -267,16 +275,26 @@ write_floats (SimclrAtomicFile *file, const gfloat *floats, gsize bytes, GError 
 }
 
 static gboolean
+write_integers (SimclrAtomicFile *file, gint64 *integers, gsize bytes, GError **error)
+{
+  for (gsize i = 0; i < bytes / sizeof (gint64); i++)
+    integers[i] = GINT64_TO_LE (integers[i]);
+  if (!_simclr_atomic_file_write (file, integers, bytes, error))
+    return FALSE;
+  for (gsize i = 0; i < bytes / sizeof (gint64); i++)
+    integers[i] = GINT64_FROM_LE (integers[i]);
+  return TRUE;
+}
+
+static gboolean
 write_entry (SimclrAtomicFile *file, const Entry *entry, GError **error)
 {
-  gint64 scalar = GINT64_TO_LE (entry->scalar);
-
   if (entry->raw != NULL)
     return _simclr_atomic_file_write (
         file, g_bytes_get_data (entry->raw, NULL), entry->bytes, error);
   if (entry->floats != NULL)
     return write_floats (file, entry->floats, entry->bytes, error);
-  return _simclr_atomic_file_write (file, &scalar, entry->bytes, error);
+  return write_integers (file, entry->integers, entry->bytes, error);
 }
 
 gboolean

@@ -1,6 +1,8 @@
 /* safetensors files, read with suspicion.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/io/safetensors-private.h>
+
+#include <simclr/io/atomic-file-private.h>
 #include <simclr/io/safetensors-header-private.h>
 
 #include <simclr/simclr-error.h>
@@ -275,6 +277,17 @@ convert (SimclrDtype dtype, const guint8 *from, gfloat *to, gsize count)
   }
 }
 
+static gboolean
+check_count (const SimclrSafetensor *tensor, gsize count, GError **error)
+{
+  if (tensor->count == count)
+    return TRUE;
+  g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+      "tensor \"%s\" has %" G_GSIZE_FORMAT " elements, not %" G_GSIZE_FORMAT, tensor->name,
+      tensor->count, count);
+  return FALSE;
+}
+
 gboolean
 _simclr_safetensors_read_floats (SimclrSafetensors *self, const SimclrSafetensor *tensor,
     gfloat *floats, gsize count, GError **error)
@@ -284,12 +297,8 @@ _simclr_safetensors_read_floats (SimclrSafetensors *self, const SimclrSafetensor
 
   if (tensor->dtype == SIMCLR_DTYPE_I64 || tensor->dtype == SIMCLR_DTYPE_OTHER)
     return fail (error, "tensor \"%s\" does not hold floating-point numbers", tensor->name);
-  if (tensor->count != count) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
-        "tensor \"%s\" has %" G_GSIZE_FORMAT " elements, not %" G_GSIZE_FORMAT, tensor->name,
-        tensor->count, count);
+  if (!check_count (tensor, count, error))
     return FALSE;
-  }
   if (count == 0)
     return TRUE;
   width = tensor->bytes / count;
@@ -329,4 +338,39 @@ _simclr_safetensors_read_bytes (
     return NULL;
   }
   return g_bytes_new_take (g_steal_pointer (&bytes), tensor->bytes);
+}
+
+gboolean
+_simclr_safetensors_read_integers (SimclrSafetensors *self, const SimclrSafetensor *tensor,
+    gint64 *integers, gsize count, GError **error)
+{
+  if (tensor->dtype != SIMCLR_DTYPE_I64)
+    return fail (error, "tensor \"%s\" does not hold 64-bit integers", tensor->name);
+  if (!check_count (tensor, count, error))
+    return FALSE;
+  if (!read_at (self, self->data + tensor->offset, integers, tensor->bytes, error)) {
+    g_prefix_error (error, "tensor \"%s\": ", tensor->name);
+    return FALSE;
+  }
+  for (gsize i = 0; i < count; i++)
+    integers[i] = GINT64_FROM_LE (integers[i]);
+  return TRUE;
+}
+
+gboolean
+_simclr_safetensors_copy (SimclrSafetensors *self, const gchar *path, GError **error)
+{
+  g_autoptr (SimclrAtomicFile) file = _simclr_atomic_file_open (path, error);
+  guint8 chunk[CHUNK_BYTES];
+
+  if (file == NULL)
+    return FALSE;
+  for (gsize done = 0; done < self->size; done += CHUNK_BYTES) {
+    gsize now = MIN (CHUNK_BYTES, self->size - done);
+
+    if (!read_at (self, done, chunk, now, error) ||
+        !_simclr_atomic_file_write (file, chunk, now, error))
+      return FALSE;
+  }
+  return _simclr_atomic_file_commit (file, error);
 }

@@ -25,14 +25,15 @@ void _simclr_batchnorm_apply (SimclrParallel *parallel, SimclrPrecision precisio
     gsize rows, gsize channels, const gfloat *mean, const gfloat *inverse, const gfloat *gamma,
     const gfloat *beta, gconstpointer residual, gboolean relu, gpointer y, gfloat *scratch);
 
-/* The gradient of _simclr_batchnorm_apply() with batch statistics. dy is the gradient of y; with relu it
+/* The gradient of _simclr_batchnorm_apply() with batch statistics; frozen: with statistics that do not
+ * depend on x. dy is the gradient of y; with relu it
  * is masked by y > 0; without residual y may be NULL, it is told from x then. dx may be dy. Where residual
  * is given, the masked dy is written there (it may be dy when dx is another buffer). dgamma, dbeta (may be
  * NULL) are overwritten. */
 void _simclr_batchnorm_backward (SimclrParallel *parallel, SimclrPrecision precision,
     gconstpointer x, gboolean relu, gconstpointer y, gconstpointer dy, gsize rows, gsize channels,
     const gfloat *mean, const gfloat *inverse, const gfloat *gamma, const gfloat *beta, gpointer dx,
-    gpointer residual, gfloat *dgamma, gfloat *dbeta, gfloat *scratch);
+    gpointer residual, gfloat *dgamma, gfloat *dbeta, gboolean frozen, gfloat *scratch);
 
 /* running += momentum * (batch - running), the variance with Bessel's correction, as torch. */
 void _simclr_batchnorm_update_running (const gfloat *mean, const gfloat *variance, gsize rows,

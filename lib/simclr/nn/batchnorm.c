@@ -364,7 +364,7 @@ void
 _simclr_batchnorm_backward (SimclrParallel *parallel, SimclrPrecision precision, gconstpointer x,
     gboolean relu, gconstpointer y, gconstpointer dy, gsize rows, gsize channels,
     const gfloat *mean, const gfloat *inverse, const gfloat *gamma, const gfloat *beta, gpointer dx,
-    gpointer residual, gfloat *dgamma, gfloat *dbeta, gfloat *scratch)
+    gpointer residual, gfloat *dgamma, gfloat *dbeta, gboolean frozen, gfloat *scratch)
 {
   gfloat *scale = scratch, *shift = scratch + channels, *slope = scratch + 2 * channels;
   gfloat *constant = scratch + 3 * channels;
@@ -390,8 +390,11 @@ _simclr_batchnorm_backward (SimclrParallel *parallel, SimclrPrecision precision,
   for (gsize c = 0; c < channels; c++) {
     gdouble sum = call.sums[c], product = call.sums[channels + c] * (gdouble) inverse[c];
 
-    slope[c] = (gfloat) (-(gdouble) scale[c] * (gdouble) inverse[c] * product / (gdouble) rows);
-    constant[c] = (gfloat) (-(gdouble) scale[c] * sum / (gdouble) rows);
+    slope[c] = constant[c] = 0;
+    if (!frozen) {
+      slope[c] = (gfloat) (-(gdouble) scale[c] * (gdouble) inverse[c] * product / (gdouble) rows);
+      constant[c] = (gfloat) (-(gdouble) scale[c] * sum / (gdouble) rows);
+    }
     dgamma[c] = (gfloat) product;
     if (dbeta)
       dbeta[c] = (gfloat) sum;

@@ -6,7 +6,8 @@
 #include <simclr/nn/parameters-private.h>
 #include <simclr/base/parallel-private.h>
 
-/* The trained tensors and, after a backward pass, their gradients. Valid as long as the encoder. */
+/* The trained tensors and, after a backward pass, their gradients. From the first forward pass on, valid as
+ * long as the encoder. */
 const SimclrParameterSet *_simclr_encoder_get_parameters (SimclrEncoder *self);
 
 /* The team of threads that computes; shared with the trainer, one caller at a time. */
@@ -15,6 +16,10 @@ SimclrParallel *_simclr_encoder_get_parallel (SimclrEncoder *self);
 /* After the optimizer changed the values: takes the batch statistics of pass into the running ones,
  * sets the step and lets the providers repack. Not called for a skipped step. */
 void _simclr_encoder_commit (SimclrEncoder *self, SimclrForwardPass *pass, guint64 step);
+
+/* From the next forward pass on BatchNorm uses the running statistics, also when training, and they stay as
+ * they are. */
+void _simclr_encoder_set_frozen (SimclrEncoder *self, gboolean frozen);
 
 /* A copy of the current weights, without head. */
 SimclrWeights *_simclr_encoder_snapshot (SimclrEncoder *self) G_GNUC_WARN_UNUSED_RESULT;

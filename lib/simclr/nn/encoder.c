@@ -7,7 +7,7 @@
 #include <simclr/nn/forward-pass-private.h>
 #include <simclr/nn/inference-plan-private.h>
 #include <simclr/nn/projection-head-private.h>
-#include <simclr/nn/training-plan-private.h>
+#include <simclr/nn/training-private.h>
 #include <simclr/nn/weights-private.h>
 #include <math.h>
 #include <string.h>
@@ -39,10 +39,9 @@ struct _SimclrEncoder
   GPtrArray *inference_plans; /* newest used last */
   SimclrProjectionHead *head;
 
-  /* Training: NULL until the first forward */
-  SimclrTrainingPlan *training_plan;
-  SimclrParameterSet parameters;
-  gfloat *statistics;
+  SimclrTraining *training; /* NULL until the first forward */
+  guint microbatch;         /* pairs */
+  gboolean frozen;
   guint64 step;
   gboolean weights_stale; /* the trained values are newer than weights */
   gint pass_is_out;       /* atomic */
@@ -55,13 +54,10 @@ simclr_encoder_finalize (GObject *object)
 {
   SimclrEncoder *self = SIMCLR_ENCODER (object);
 
-  g_clear_pointer (&self->training_plan, _simclr_training_plan_free);
+  g_clear_pointer (&self->training, _simclr_training_free);
   g_clear_pointer (&self->inference_plans, g_ptr_array_unref);
   g_clear_pointer (&self->folded, _simclr_folded_free);
   g_clear_pointer (&self->head, _simclr_projection_head_free);
-  _simclr_aligned_free (self->parameters.values);
-  _simclr_aligned_free (self->parameters.gradients);
-  g_free (self->statistics);
   g_clear_pointer (&self->resnet, _simclr_resnet_unref);
   g_clear_pointer (&self->weights, simclr_weights_unref);
   g_clear_pointer (&self->parallel, _simclr_parallel_unref);
@@ -144,19 +140,29 @@ check_pictures (SimclrEncoder *self, const gfloat *pictures, guint n, GError **e
   return TRUE;
 }
 
+static const gfloat *
+current_values (SimclrEncoder *self)
+{
+  return self->training ? _simclr_training_get_parameters (self->training)->values
+                        : self->weights->values;
+}
+
+static const gfloat *
+current_statistics (SimclrEncoder *self)
+{
+  return self->training ? _simclr_training_get_statistics (self->training)
+                        : self->weights->statistics;
+}
+
 /* Folds the newest weights where that has not been done. */
 static void
 refresh_folded (SimclrEncoder *self)
 {
-  gboolean trained = self->parameters.values != NULL;
-
   if (!self->folded_stale)
     return;
   if (!self->folded)
     self->folded = _simclr_folded_new (self->resnet);
-  _simclr_folded_set (self->folded, self->resnet,
-      trained ? self->parameters.values : self->weights->values,
-      trained ? self->statistics : self->weights->statistics);
+  _simclr_folded_set (self->folded, self->resnet, current_values (self), current_statistics (self));
   for (guint i = 0; i < self->inference_plans->len; i++)
     _simclr_inference_plan_set_folded (g_ptr_array_index (self->inference_plans, i), self->folded);
   self->folded_stale = FALSE;
@@ -339,14 +345,8 @@ simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError 
   self->folded_stale = TRUE;
   self->weights_stale = FALSE;
   g_clear_pointer (&self->head, _simclr_projection_head_free);
-  if (self->parameters.values) {
-    memcpy (self->parameters.values, weights->values,
-        _simclr_parameters_get_floats (weights->layout) * sizeof (gfloat));
-    memcpy (self->statistics, weights->statistics,
-        _simclr_parameters_get_floats (weights->statistics_layout) * sizeof (gfloat));
-    if (self->training_plan) /* not after a plan that found no memory */
-      _simclr_training_plan_set_values (self->training_plan, self->parameters.values);
-  }
+  if (self->training)
+    _simclr_training_set_weights (self->training, weights);
   return TRUE;
 }
 
@@ -415,40 +415,41 @@ simclr_encoder_get_precision (SimclrEncoder *self)
   return self->precision;
 }
 
-/* Master copies of the weights, and room for their gradients. */
-static gboolean
-begin_training (SimclrEncoder *self, GError **error)
+/**
+ * simclr_encoder_set_microbatch_size:
+ * @self: an encoder
+ * @pairs: pairs that go through the network at a time when training; 0: the whole batch
+ *
+ * Lets a batch be larger than memory has room for (GradCache): [method@Encoder.forward] then keeps no
+ * activations, and [method@ForwardPass.backward] computes each microbatch again. The gradient is that of
+ * the loss over the whole batch; only the statistics of BatchNorm are each microbatch's own, and enter the
+ * running ones once for each. Microbatches are of as equal a size as can be; one that divides the batch
+ * takes the least memory. From the next forward pass on.
+ */
+void
+simclr_encoder_set_microbatch_size (SimclrEncoder *self, guint pairs)
 {
-  gsize bytes = _simclr_parameters_get_floats (self->weights->layout) * sizeof (gfloat);
-  gfloat *values, *gradients;
+  g_return_if_fail (SIMCLR_IS_ENCODER (self));
 
-  if (self->parameters.values)
-    return TRUE;
-  values = _simclr_aligned_alloc (bytes, error);
-  gradients = values ? _simclr_aligned_alloc (bytes, error) : NULL;
-  if (!gradients) {
-    _simclr_aligned_free (values);
-    return FALSE;
-  }
-  memcpy (values, self->weights->values, bytes);
-  memset (gradients, 0, bytes);
-  self->parameters = (SimclrParameterSet){self->resnet->layout, values, gradients};
-  self->statistics = g_memdup2 (self->weights->statistics,
-      _simclr_parameters_get_floats (self->weights->statistics_layout) * sizeof (gfloat));
-  return TRUE;
+  self->microbatch = pairs;
+}
+
+void
+_simclr_encoder_set_frozen (SimclrEncoder *self, gboolean frozen)
+{
+  self->frozen = frozen;
 }
 
 static gboolean
-plan_training (SimclrEncoder *self, guint n_views, GError **error)
+begin_training (SimclrEncoder *self, GError **error)
 {
-  if (self->training_plan && _simclr_training_plan_get_images (self->training_plan) == n_views)
-    return TRUE;
-  g_clear_pointer (&self->training_plan, _simclr_training_plan_free);
-  self->training_plan = _simclr_training_plan_new (
-      self->resnet, self->provider, self->precision, n_views, self->parallel, error);
-  if (!self->training_plan)
+  if (!self->training)
+    self->training = _simclr_training_new (
+        self->resnet, self->provider, self->precision, self->parallel, self->weights, error);
+  if (!self->training)
     return FALSE;
-  _simclr_training_plan_set_values (self->training_plan, self->parameters.values);
+  _simclr_training_set_microbatch (self->training, self->microbatch);
+  _simclr_training_set_frozen (self->training, self->frozen);
   return TRUE;
 }
 
@@ -478,12 +479,13 @@ simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views,
         "a forward pass is still out; it has to come back before the next");
     return NULL;
   }
-  if (!begin_training (self, error) || !plan_training (self, n_views, error)) {
+  embeddings = begin_training (self, error)
+                   ? _simclr_training_forward (self->training, views, n_views, error)
+                   : NULL;
+  if (!embeddings) {
     g_atomic_int_set (&self->pass_is_out, FALSE);
     return NULL;
   }
-  _simclr_training_plan_set_pictures (self->training_plan, views);
-  embeddings = _simclr_training_plan_forward (self->training_plan);
   return _simclr_forward_pass_new (self, n_views, embeddings);
 }
 
@@ -521,7 +523,7 @@ simclr_encoder_forward_array (
 void
 _simclr_encoder_backward (SimclrEncoder *self, const gfloat *gradient)
 {
-  _simclr_training_plan_backward (self->training_plan, gradient, self->parameters.gradients);
+  _simclr_training_backward (self->training, gradient);
 }
 
 void
@@ -533,7 +535,7 @@ _simclr_encoder_pass_returned (SimclrEncoder *self)
 const SimclrParameterSet *
 _simclr_encoder_get_parameters (SimclrEncoder *self)
 {
-  return &self->parameters;
+  return _simclr_training_get_parameters (self->training);
 }
 
 SimclrParallel *
@@ -545,8 +547,7 @@ _simclr_encoder_get_parallel (SimclrEncoder *self)
 void
 _simclr_encoder_commit (SimclrEncoder *self, SimclrForwardPass *pass, guint64 step)
 {
-  _simclr_training_plan_update_statistics (self->training_plan, self->statistics);
-  _simclr_training_plan_set_values (self->training_plan, self->parameters.values);
+  _simclr_training_commit (self->training);
   self->step = step;
   self->folded_stale = TRUE;
   self->weights_stale = TRUE;
@@ -558,15 +559,14 @@ _simclr_encoder_snapshot (SimclrEncoder *self)
   SimclrWeights *old = self->weights;
   SimclrWeights *copy =
       _simclr_weights_new (old->architecture, old->width, old->stem, old->input_size, NULL);
-  const gfloat *values = self->parameters.values ? self->parameters.values : old->values;
-  const gfloat *statistics = self->statistics ? self->statistics : old->statistics;
 
   copy->normalization = old->normalization;
   copy->seed = old->seed;
   copy->name = g_strdup (old->name);
   copy->step = self->step;
-  memcpy (copy->values, values, _simclr_parameters_get_floats (copy->layout) * sizeof (gfloat));
-  memcpy (copy->statistics, statistics,
+  memcpy (copy->values, current_values (self),
+      _simclr_parameters_get_floats (copy->layout) * sizeof (gfloat));
+  memcpy (copy->statistics, current_statistics (self),
       _simclr_parameters_get_floats (copy->statistics_layout) * sizeof (gfloat));
   return copy;
 }

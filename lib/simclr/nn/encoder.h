@@ -41,6 +41,8 @@ SimclrPrecision simclr_encoder_get_precision (SimclrEncoder *self);
 
 /* training */
 SIMCLR_API
+void simclr_encoder_set_microbatch_size (SimclrEncoder *self, guint pairs);
+SIMCLR_API
 SimclrForwardPass *simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
@@ -52,6 +54,15 @@ SIMCLR_API
 guint simclr_forward_pass_get_n_views (SimclrForwardPass *self);
 SIMCLR_API
 const gfloat *simclr_forward_pass_get_embeddings (SimclrForwardPass *self, gsize *n_floats);
+SIMCLR_API
+gboolean simclr_forward_pass_set_times (
+    SimclrForwardPass *self, const gint64 *times, guint n_views, GError **error);
+SIMCLR_API
+gboolean simclr_forward_pass_set_streams (
+    SimclrForwardPass *self, const guint *streams, guint n_views, GError **error);
+SIMCLR_API
+gboolean simclr_forward_pass_set_labels (
+    SimclrForwardPass *self, const gint *labels, guint n_views, GError **error);
 SIMCLR_API
 gboolean simclr_forward_pass_backward (
     SimclrForwardPass *self, const gfloat *gradient, gsize n_floats, GError **error);

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <simclr/nn/encoder.h>
+#include <simclr/base/view-facts-private.h>
 
 /* embeddings (n_views, size) belong to the encoder's plan. */
 SimclrForwardPass *_simclr_forward_pass_new (
     SimclrEncoder *encoder, guint n_views, const gfloat *embeddings) G_GNUC_WARN_UNUSED_RESULT;
+
+/* What was said of the views; borrowed. */
+SimclrViewFacts _simclr_forward_pass_get_facts (SimclrForwardPass *self);
 
 /* Called by the pass: the gradient flows back through the encoder's plan; and the pass is gone. */
 void _simclr_encoder_backward (SimclrEncoder *self, const gfloat *gradient);

@@ -19,6 +19,7 @@ struct _SimclrForwardPass
   guint n_views;
   const gfloat *embeddings; /* (n_views, embedding size), the encoder's */
   gboolean used;            /* went backward */
+  SimclrViewFacts facts;    /* owned */
 };
 
 G_DEFINE_FINAL_TYPE (SimclrForwardPass, simclr_forward_pass, G_TYPE_OBJECT)
@@ -35,9 +36,21 @@ simclr_forward_pass_dispose (GObject *object)
 }
 
 static void
+simclr_forward_pass_finalize (GObject *object)
+{
+  SimclrForwardPass *self = SIMCLR_FORWARD_PASS (object);
+
+  g_free (self->facts.times);
+  g_free (self->facts.streams);
+  g_free (self->facts.labels);
+  G_OBJECT_CLASS (simclr_forward_pass_parent_class)->finalize (object);
+}
+
+static void
 simclr_forward_pass_class_init (SimclrForwardPassClass *klass)
 {
   G_OBJECT_CLASS (klass)->dispose = simclr_forward_pass_dispose;
+  G_OBJECT_CLASS (klass)->finalize = simclr_forward_pass_finalize;
 }
 
 static void
@@ -101,6 +114,107 @@ simclr_forward_pass_get_embeddings (SimclrForwardPass *self, gsize *n_floats)
     *n_floats = (gsize) self->n_views *
                 simclr_encoder_get_embedding_size (self->encoder, SIMCLR_OUTPUT_REPRESENTATION);
   return self->embeddings;
+}
+
+static gboolean
+check_views (SimclrForwardPass *self, guint n_views, GError **error)
+{
+  if (n_views == self->n_views)
+    return TRUE;
+  g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+      "facts of %u views do not fit a batch of %u", n_views, self->n_views);
+  return FALSE;
+}
+
+/**
+ * simclr_forward_pass_set_times:
+ * @self: a forward pass
+ * @times: (array length=n_views): when each view's frame was filmed, in nanoseconds; below 0: unknown
+ * @n_views: views in the batch
+ * @error: return location for an error
+ *
+ * Says when views were filmed, so that a trainer can keep those of one moment from being negatives of
+ * each other ([property@Trainer:exclude-neighbours]). All count as one stream until
+ * [method@ForwardPass.set_streams] tells streams apart.
+ *
+ * Returns: %FALSE with @error set when @n_views does not fit (%SIMCLR_ERROR_SHAPE)
+ */
+gboolean
+simclr_forward_pass_set_times (
+    SimclrForwardPass *self, const gint64 *times, guint n_views, GError **error)
+{
+  g_return_val_if_fail (SIMCLR_IS_FORWARD_PASS (self), FALSE);
+  g_return_val_if_fail (times != NULL, FALSE);
+
+  if (!check_views (self, n_views, error))
+    return FALSE;
+  g_free (self->facts.times);
+  self->facts.times = g_memdup2 (times, n_views * sizeof *times);
+  g_free (self->facts.streams);
+  self->facts.streams = g_new0 (guint32, n_views);
+  for (guint i = 0; i < n_views; i++)
+    if (times[i] < 0)
+      self->facts.streams[i] = SIMCLR_NO_STREAM;
+  return TRUE;
+}
+
+/**
+ * simclr_forward_pass_set_streams:
+ * @self: a forward pass whose times were set
+ * @streams: (array length=n_views): numbers that tell the streams apart which views come from
+ * @n_views: views in the batch
+ * @error: return location for an error
+ *
+ * Says which views come from one camera: only those can be neighbours in time.
+ *
+ * Returns: %FALSE with @error set when @n_views does not fit (%SIMCLR_ERROR_SHAPE)
+ */
+gboolean
+simclr_forward_pass_set_streams (
+    SimclrForwardPass *self, const guint *streams, guint n_views, GError **error)
+{
+  g_return_val_if_fail (SIMCLR_IS_FORWARD_PASS (self), FALSE);
+  g_return_val_if_fail (streams != NULL, FALSE);
+  g_return_val_if_fail (self->facts.times != NULL, FALSE);
+
+  if (!check_views (self, n_views, error))
+    return FALSE;
+  for (guint i = 0; i < n_views; i++)
+    self->facts.streams[i] = self->facts.times[i] < 0 ? SIMCLR_NO_STREAM : streams[i];
+  return TRUE;
+}
+
+/**
+ * simclr_forward_pass_set_labels:
+ * @self: a forward pass
+ * @labels: (array length=n_views): the label of each view, from 0; below 0: unknown
+ * @n_views: views in the batch
+ * @error: return location for an error
+ *
+ * Says what views show, for the supervised loss.
+ *
+ * Returns: %FALSE with @error set when @n_views does not fit (%SIMCLR_ERROR_SHAPE)
+ */
+gboolean
+simclr_forward_pass_set_labels (
+    SimclrForwardPass *self, const gint *labels, guint n_views, GError **error)
+{
+  g_return_val_if_fail (SIMCLR_IS_FORWARD_PASS (self), FALSE);
+  g_return_val_if_fail (labels != NULL, FALSE);
+
+  if (!check_views (self, n_views, error))
+    return FALSE;
+  if (!self->facts.labels)
+    self->facts.labels = g_new (gint32, n_views);
+  for (guint i = 0; i < n_views; i++)
+    self->facts.labels[i] = labels[i] < 0 ? SIMCLR_NO_LABEL : labels[i];
+  return TRUE;
+}
+
+SimclrViewFacts
+_simclr_forward_pass_get_facts (SimclrForwardPass *self)
+{
+  return self->facts;
 }
 
 /**

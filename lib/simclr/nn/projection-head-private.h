@@ -25,6 +25,9 @@ const SimclrParameterSet *_simclr_projection_head_get_parameters (SimclrProjecti
 SimclrParameters *_simclr_projection_head_get_statistics_layout (SimclrProjectionHead *self);
 gfloat *_simclr_projection_head_get_statistics (SimclrProjectionHead *self);
 gsize _simclr_projection_head_get_output_size (SimclrProjectionHead *self);
+guint _simclr_projection_head_get_layers (SimclrProjectionHead *self);
+/* Width of the hidden layers; 0 where there is none. */
+gsize _simclr_projection_head_get_hidden_size (SimclrProjectionHead *self);
 
 /* Batch statistics; keeps what backward needs. h (rows, in); the result (rows, out) stays owned by the
  * head until the next call. */

@@ -243,6 +243,18 @@ _simclr_projection_head_get_output_size (SimclrProjectionHead *self)
   return self->layers[self->n_layers - 1].out;
 }
 
+guint
+_simclr_projection_head_get_layers (SimclrProjectionHead *self)
+{
+  return self->n_layers;
+}
+
+gsize
+_simclr_projection_head_get_hidden_size (SimclrProjectionHead *self)
+{
+  return self->n_layers > 1 ? self->layers[0].out : 0;
+}
+
 static gfloat *
 new_floats (gsize count, gboolean *fine, GError **error)
 {
@@ -340,7 +352,7 @@ _simclr_projection_head_backward (
         layer->output, dy, self->rows, layer->out, moments, moments + 2 * layer->out,
         self->parameters.values + offset_of (self, layer->scale), NULL, dproduct, NULL,
         gradients + offset_of (self, layer->scale),
-        last ? NULL : gradients + offset_of (self, layer->shift), self->scratch);
+        last ? NULL : gradients + offset_of (self, layer->shift), FALSE, self->scratch);
     _simclr_linear_backward (parallel, i == 0 ? self->input : self->layers[i - 1].output,
         self->parameters.values + offset_of (self, layer->weight), dproduct, self->rows, layer->in,
         layer->out, dinput, gradients + offset_of (self, layer->weight));

@@ -21,6 +21,10 @@ void _simclr_training_plan_set_pictures (SimclrTrainingPlan *self, const gfloat 
 /* The values (as the layout says) changed: lets the convolutions repack. Borrowed until the next call. */
 void _simclr_training_plan_set_values (SimclrTrainingPlan *self, const gfloat *values);
 
+/* Running statistics (flat, as the layout; borrowed) that BatchNorm uses instead of the batch's, from the
+ * next forward on; NULL: the batch's. */
+void _simclr_training_plan_set_frozen (SimclrTrainingPlan *self, const gfloat *statistics);
+
 /* Pictures to embeddings (images, embedding size), which stay valid until the next forward. */
 const gfloat *_simclr_training_plan_forward (SimclrTrainingPlan *self);
 

@@ -12,6 +12,7 @@
 #include <simclr/base/bfloat16-private.h>
 #include <simclr/nn/batchnorm-private.h>
 #include <simclr/nn/pool-private.h>
+#include <math.h>
 
 #define NONE G_MAXUINT
 
@@ -37,6 +38,7 @@ struct _SimclrTrainingPlan
   gsize images;
   gsize layers;
   const gfloat *values;
+  const gfloat *frozen; /* running statistics that stand in for the batch's, or NULL */
   PlannedLayer *planned;
   SimclrArena *arena;
   guint pictures;
@@ -304,6 +306,12 @@ _simclr_training_plan_set_values (SimclrTrainingPlan *self, const gfloat *values
   }
 }
 
+void
+_simclr_training_plan_set_frozen (SimclrTrainingPlan *self, const gfloat *statistics)
+{
+  self->frozen = statistics;
+}
+
 static gpointer
 output_of (SimclrTrainingPlan *self, guint tensor)
 {
@@ -335,6 +343,23 @@ normalise (SimclrTrainingPlan *self, guint i, gpointer output)
       layer->relu, output, memory (self, self->workspace));
 }
 
+/* mean, variance and inverse: (3, channels) */
+static void
+recall_statistics (SimclrTrainingPlan *self, guint i, gfloat *moments)
+{
+  const SimclrLayer *layer = _simclr_resnet_get_layer (self->resnet, i);
+  SimclrParameters *layout = self->resnet->statistics_layout;
+  const gfloat *mean = self->frozen + _simclr_parameters_get (layout, layer->mean)->offset;
+  const gfloat *variance = self->frozen + _simclr_parameters_get (layout, layer->variance)->offset;
+  const gsize channels = layer->shape.out;
+
+  for (gsize c = 0; c < channels; c++) {
+    moments[c] = mean[c];
+    moments[channels + c] = variance[c];
+    moments[2 * channels + c] = 1 / sqrtf (variance[c] + SIMCLR_BATCHNORM_EPSILON);
+  }
+}
+
 static void
 forward_convolution (SimclrTrainingPlan *self, guint i)
 {
@@ -346,8 +371,11 @@ forward_convolution (SimclrTrainingPlan *self, guint i)
 
   _simclr_convolution_forward (
       planned->convolution, output_of (self, layer->input), product, NULL, scratch);
-  _simclr_batchnorm_statistics (self->parallel, self->precision, product, tensor_rows (self, i + 1),
-      channels, mean, mean + channels, mean + 2 * channels, scratch);
+  if (self->frozen)
+    recall_statistics (self, i, mean);
+  else
+    _simclr_batchnorm_statistics (self->parallel, self->precision, product,
+        tensor_rows (self, i + 1), channels, mean, mean + channels, mean + 2 * channels, scratch);
   normalise (self, i, output_of (self, i + 1));
 }
 
@@ -417,7 +445,8 @@ backward_convolution (SimclrTrainingPlan *self, guint i, gfloat *gradients)
       channels, mean, mean + 2 * channels, value_of (self, layer->scale),
       value_of (self, layer->shift), dx, layer->residual ? dy : NULL,
       gradients + _simclr_parameters_get (layout, layer->scale)->offset,
-      gradients + _simclr_parameters_get (layout, layer->shift)->offset, scratch);
+      gradients + _simclr_parameters_get (layout, layer->shift)->offset, self->frozen != NULL,
+      scratch);
   _simclr_convolution_backward_weights (planned->convolution, recall_input (self, i), dx,
       gradients + _simclr_parameters_get (layout, layer->weight)->offset, scratch);
   if (layer->input != 0)

@@ -41,7 +41,8 @@ optimizer_nick (SimclrOptimizer method)
  * @error: return location for an error
  *
  * Writes encoder, projection head, optimizer state and position as a safetensors file. The write is atomic:
- * whatever happens, @path is the old file or the new one. Before the first step there is nothing to save.
+ * whatever happens, @path is the old file or the new one. Before the first step there is nothing to save,
+ * but for what simclr_trainer_resume() took up, which is written as it was.
  *
  * Returns: %FALSE with @error set (an I/O error, or %SIMCLR_ERROR_FAILED before the first step)
  */
@@ -54,6 +55,8 @@ simclr_trainer_save (SimclrTrainer *self, const gchar *path, GError **error)
   g_return_val_if_fail (SIMCLR_IS_TRAINER (self), FALSE);
   g_return_val_if_fail (path != NULL, FALSE);
 
+  if (self->resumed_file)
+    return _simclr_safetensors_copy (self->resumed_file, path, error);
   if (!self->encoder) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_FAILED,
         "%s: nothing was trained yet, so there is nothing to save", path);
@@ -64,6 +67,8 @@ simclr_trainer_save (SimclrTrainer *self, const gchar *path, GError **error)
   _simclr_weights_file_add (writer, weights);
   _simclr_optimizer_save (self->encoder_state, writer);
   _simclr_optimizer_save (self->head_state, writer);
+  if (self->negatives)
+    _simclr_negatives_save (self->negatives, writer);
   _simclr_safetensors_writer_set_metadata (
       writer, "optimizer", optimizer_nick (self->optimizer.method));
   set_number (writer, "training_step", self->step);
@@ -73,29 +78,59 @@ simclr_trainer_save (SimclrTrainer *self, const gchar *path, GError **error)
 }
 
 static gboolean
-check_resumed (SimclrTrainer *self, SimclrSafetensors *file, SimclrWeights *weights, GError **error)
+check_setting (const gchar *property, gsize of_file, gsize of_trainer, GError **error)
+{
+  if (of_file == of_trainer)
+    return TRUE;
+  g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+      "it was trained with %s=%" G_GSIZE_FORMAT ", not %" G_GSIZE_FORMAT, property, of_file,
+      of_trainer);
+  return FALSE;
+}
+
+static gboolean
+check_optimizer (SimclrTrainer *self, SimclrSafetensors *file, GError **error)
 {
   const gchar *method = _simclr_safetensors_get_metadata (file, "optimizer");
-  guint size;
+
+  if (g_strcmp0 (method, optimizer_nick (self->optimizer.method)) == 0)
+    return TRUE;
+  g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+      "it was trained with optimizer=%s, not %s", method ? method : "(none)",
+      optimizer_nick (self->optimizer.method));
+  return FALSE;
+}
+
+/* projection-hidden=0 means the width of the representation. */
+static gboolean
+check_head (SimclrTrainer *self, SimclrProjectionHead *head, SimclrWeights *weights, GError **error)
+{
+  gsize hidden = _simclr_projection_head_get_hidden_size (head);
+  gsize wanted = self->projection_hidden;
+
+  if (wanted == 0)
+    wanted = simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_REPRESENTATION);
+  return check_setting ("projection-layers", _simclr_projection_head_get_layers (head),
+             self->projection_layers, error) &&
+         check_setting (
+             "projection-hidden", hidden, self->projection_layers > 1 ? wanted : 0, error) &&
+         check_setting ("projection-size", _simclr_projection_head_get_output_size (head),
+             self->projection_size, error);
+}
+
+static SimclrProjectionHead *
+read_head (SimclrTrainer *self, SimclrWeights *weights, GError **error)
+{
+  g_autoptr (SimclrProjectionHead) head = NULL;
 
   if (!weights->head_layout) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
         "training cannot be resumed from it: it has no projection head");
-    return FALSE;
+    return NULL;
   }
-  if (g_strcmp0 (method, optimizer_nick (self->optimizer.method)) != 0) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
-        "it was trained with optimizer=%s, not %s", method ? method : "(none)",
-        optimizer_nick (self->optimizer.method));
-    return FALSE;
-  }
-  size = simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_PROJECTION);
-  if (size != self->projection_size) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
-        "it was trained with projection-size=%u, not %u", size, self->projection_size);
-    return FALSE;
-  }
-  return TRUE;
+  head = _simclr_projection_head_new_from (weights->head_layout, weights->head_values,
+      weights->head_statistics_layout, weights->head_statistics, error);
+  return head && check_head (self, head, weights, error) ? g_steal_pointer (&head) : NULL;
 }
 
 /**
@@ -126,16 +161,11 @@ simclr_trainer_resume (SimclrTrainer *self, const gchar *path, GError **error)
   if (!file)
     return FALSE;
   weights = _simclr_weights_file_read (file, error);
-  if (!weights || !check_resumed (self, file, weights, error) ||
-      !get_number (file, "training_step", &step, error) ||
+  if (weights && check_optimizer (self, file, error))
+    head = read_head (self, weights, error);
+  if (!head || !get_number (file, "training_step", &step, error) ||
       !get_number (file, "pairs_seen", &pairs_seen, error) ||
       !get_number (file, "skipped_steps", &skipped, error)) {
-    g_prefix_error (error, "%s: ", path);
-    return FALSE;
-  }
-  head = _simclr_projection_head_new_from (weights->head_layout, weights->head_values,
-      weights->head_statistics_layout, weights->head_statistics, error);
-  if (!head) {
     g_prefix_error (error, "%s: ", path);
     return FALSE;
   }

@@ -1,4 +1,4 @@
-/* Inside SimclrTrainer, for its two files: steps and checkpoints.
+/* Inside SimclrTrainer, for its files: steps, properties and checkpoints.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -6,6 +6,8 @@
 #include <simclr/io/safetensors-private.h>
 #include <simclr/nn/projection-head-private.h>
 #include <simclr/nn/weights-private.h>
+#include <simclr/train/health-private.h>
+#include <simclr/train/negatives-private.h>
 #include <simclr/train/optimizer-private.h>
 
 /**
@@ -20,6 +22,10 @@ struct _SimclrTrainer
 
   SimclrLoss loss;
   gdouble temperature;
+  gdouble margin;
+  gboolean semi_hard;
+  guint n_negatives;
+  guint64 neighbours; /* nanoseconds */
   guint projection_layers;
   guint projection_hidden;
   guint projection_size;
@@ -39,10 +45,13 @@ struct _SimclrTrainer
   SimclrProjectionHead *head;
   SimclrOptimizerState *encoder_state;
   SimclrOptimizerState *head_state;
+  SimclrNegatives *negatives; /* NULL: none */
 
   /* From resume to the first step */
   SimclrWeights *resumed;
   SimclrSafetensors *resumed_file;
+
+  SimclrHealth health;
 
   /* One step's memory */
   gsize memory_rows;
@@ -50,3 +59,5 @@ struct _SimclrTrainer
   gfloat *dh, *dz, *scratch;
   gdouble *doubles; /* of the statistics */
 };
+
+void _simclr_trainer_install_properties (GObjectClass *object_class);

@@ -3,163 +3,16 @@
 #include <simclr/train/trainer-private.h>
 
 #include <simclr/simclr-error.h>
-#include <simclr/simclr-enum-types.h>
 #include <simclr/base/arena-private.h>
 #include <simclr/evaluate/statistics-private.h>
-#include <simclr/loss/ntxent-private.h>
+#include <simclr/loss/loss-private.h>
 #include <simclr/nn/encoder-private.h>
+#include <simclr/nn/forward-pass-private.h>
 #include <simclr/train/schedule-private.h>
 #include <math.h>
 #include <string.h>
 
 G_DEFINE_FINAL_TYPE (SimclrTrainer, simclr_trainer, G_TYPE_OBJECT)
-
-enum
-{
-  PROP_0,
-  PROP_LOSS,
-  PROP_TEMPERATURE,
-  PROP_PROJECTION_LAYERS,
-  PROP_PROJECTION_HIDDEN,
-  PROP_PROJECTION_SIZE,
-  PROP_OPTIMIZER,
-  PROP_LEARNING_RATE,
-  PROP_LEARNING_RATE_SCALING,
-  PROP_MOMENTUM,
-  PROP_WEIGHT_DECAY,
-  PROP_TRUST_COEFFICIENT,
-  PROP_SCHEDULE,
-  PROP_WARMUP_STEPS,
-  PROP_TOTAL_STEPS,
-  PROP_SEED,
-  PROP_STEP,
-  PROP_PAIRS_SEEN,
-  PROP_SKIPPED_STEPS,
-  N_PROPERTIES
-};
-
-static GParamSpec *properties[N_PROPERTIES];
-
-static void
-simclr_trainer_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
-{
-  SimclrTrainer *self = SIMCLR_TRAINER (object);
-
-  switch (id) {
-  case PROP_LOSS:
-    g_value_set_enum (value, (gint) self->loss);
-    break;
-  case PROP_TEMPERATURE:
-    g_value_set_double (value, self->temperature);
-    break;
-  case PROP_PROJECTION_LAYERS:
-    g_value_set_uint (value, self->projection_layers);
-    break;
-  case PROP_PROJECTION_HIDDEN:
-    g_value_set_uint (value, self->projection_hidden);
-    break;
-  case PROP_PROJECTION_SIZE:
-    g_value_set_uint (value, self->projection_size);
-    break;
-  case PROP_OPTIMIZER:
-    g_value_set_enum (value, (gint) self->optimizer.method);
-    break;
-  case PROP_LEARNING_RATE:
-    g_value_set_double (value, self->learning_rate);
-    break;
-  case PROP_LEARNING_RATE_SCALING:
-    g_value_set_enum (value, (gint) self->scaling);
-    break;
-  case PROP_MOMENTUM:
-    g_value_set_double (value, self->optimizer.momentum);
-    break;
-  case PROP_WEIGHT_DECAY:
-    g_value_set_double (value, self->optimizer.weight_decay);
-    break;
-  case PROP_TRUST_COEFFICIENT:
-    g_value_set_double (value, self->optimizer.trust_coefficient);
-    break;
-  case PROP_SCHEDULE:
-    g_value_set_enum (value, (gint) self->schedule);
-    break;
-  case PROP_WARMUP_STEPS:
-    g_value_set_uint64 (value, self->warmup_steps);
-    break;
-  case PROP_TOTAL_STEPS:
-    g_value_set_uint64 (value, self->total_steps);
-    break;
-  case PROP_SEED:
-    g_value_set_uint64 (value, self->seed);
-    break;
-  case PROP_STEP:
-    g_value_set_uint64 (value, self->step);
-    break;
-  case PROP_PAIRS_SEEN:
-    g_value_set_uint64 (value, self->pairs_seen);
-    break;
-  case PROP_SKIPPED_STEPS:
-    g_value_set_uint64 (value, self->skipped);
-    break;
-  default:
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-}
-
-static void
-simclr_trainer_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
-{
-  SimclrTrainer *self = SIMCLR_TRAINER (object);
-
-  switch (id) {
-  case PROP_LOSS:
-    self->loss = (SimclrLoss) g_value_get_enum (value);
-    break;
-  case PROP_TEMPERATURE:
-    self->temperature = g_value_get_double (value);
-    break;
-  case PROP_PROJECTION_LAYERS:
-    self->projection_layers = g_value_get_uint (value);
-    break;
-  case PROP_PROJECTION_HIDDEN:
-    self->projection_hidden = g_value_get_uint (value);
-    break;
-  case PROP_PROJECTION_SIZE:
-    self->projection_size = g_value_get_uint (value);
-    break;
-  case PROP_OPTIMIZER:
-    self->optimizer.method = (SimclrOptimizer) g_value_get_enum (value);
-    break;
-  case PROP_LEARNING_RATE:
-    self->learning_rate = g_value_get_double (value);
-    break;
-  case PROP_LEARNING_RATE_SCALING:
-    self->scaling = (SimclrLearningRateScaling) g_value_get_enum (value);
-    break;
-  case PROP_MOMENTUM:
-    self->optimizer.momentum = g_value_get_double (value);
-    break;
-  case PROP_WEIGHT_DECAY:
-    self->optimizer.weight_decay = g_value_get_double (value);
-    break;
-  case PROP_TRUST_COEFFICIENT:
-    self->optimizer.trust_coefficient = g_value_get_double (value);
-    break;
-  case PROP_SCHEDULE:
-    self->schedule = (SimclrSchedule) g_value_get_enum (value);
-    break;
-  case PROP_WARMUP_STEPS:
-    self->warmup_steps = g_value_get_uint64 (value);
-    break;
-  case PROP_TOTAL_STEPS:
-    self->total_steps = g_value_get_uint64 (value);
-    break;
-  case PROP_SEED:
-    self->seed = g_value_get_uint64 (value);
-    break;
-  default:
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-}
 
 static void
 simclr_trainer_finalize (GObject *object)
@@ -171,74 +24,11 @@ simclr_trainer_finalize (GObject *object)
   g_clear_pointer (&self->head, _simclr_projection_head_free);
   g_clear_pointer (&self->resumed, simclr_weights_unref);
   g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
+  g_clear_pointer (&self->negatives, _simclr_negatives_free);
   _simclr_aligned_free (self->memory);
   g_free (self->doubles);
   g_clear_object (&self->encoder);
   G_OBJECT_CLASS (simclr_trainer_parent_class)->finalize (object);
-}
-
-#define READWRITE (G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS)
-#define READABLE (G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)
-
-static void
-install_loss_properties (void)
-{
-  properties[PROP_LOSS] = g_param_spec_enum (
-      "loss", "Loss", "The contrastive loss.", SIMCLR_TYPE_LOSS, SIMCLR_LOSS_NT_XENT, READWRITE);
-  properties[PROP_TEMPERATURE] = g_param_spec_double ("temperature", "Temperature",
-      "Temperature of the contrastive loss; a lower one gives the hardest negatives more weight.",
-      0.001, 1000, 0.1, READWRITE);
-  properties[PROP_PROJECTION_LAYERS] = g_param_spec_uint ("projection-layers", "Projection layers",
-      "Dense layers of the projection head, each with BatchNorm, ReLU between them.", 1, 3, 2,
-      READWRITE);
-  properties[PROP_PROJECTION_HIDDEN] = g_param_spec_uint ("projection-hidden", "Projection hidden",
-      "Width of the projection head's hidden layers; 0: as wide as the representation.", 0, 65536,
-      0, READWRITE);
-  properties[PROP_PROJECTION_SIZE] = g_param_spec_uint ("projection-size", "Projection size",
-      "Outputs of the projection head.", 1, 65536, 128, READWRITE);
-  properties[PROP_SEED] = g_param_spec_uint64 ("seed", "Seed",
-      "Seed of the projection head's initial weights.", 0, G_MAXUINT64, 0, READWRITE);
-}
-
-static void
-install_optimizer_properties (void)
-{
-  properties[PROP_OPTIMIZER] =
-      g_param_spec_enum ("optimizer", "Optimizer", "How the weights follow the gradient.",
-          SIMCLR_TYPE_OPTIMIZER, SIMCLR_OPTIMIZER_LARS, READWRITE);
-  properties[PROP_LEARNING_RATE] = g_param_spec_double ("learning-rate", "Learning rate",
-      "Learning rate before learning-rate-scaling and schedule.", 0, 1000, 0.3, READWRITE);
-  properties[PROP_LEARNING_RATE_SCALING] = g_param_spec_enum ("learning-rate-scaling",
-      "Learning rate scaling", "How the learning rate depends on the batch.",
-      SIMCLR_TYPE_LEARNING_RATE_SCALING, SIMCLR_LEARNING_RATE_SCALING_LINEAR, READWRITE);
-  properties[PROP_MOMENTUM] = g_param_spec_double ("momentum", "Momentum",
-      "Momentum of LARS and SGD; first beta of AdamW.", 0, 0.9999, 0.9, READWRITE);
-  properties[PROP_WEIGHT_DECAY] = g_param_spec_double ("weight-decay", "Weight decay",
-      "Weight decay of convolutions and dense layers; BatchNorm and biases have none.", 0, 10, 1e-6,
-      READWRITE);
-  properties[PROP_TRUST_COEFFICIENT] = g_param_spec_double ("trust-coefficient",
-      "Trust coefficient", "LARS: how far a layer moves in a step, beside the size of its weights.",
-      1e-9, 10, 0.001, READWRITE);
-}
-
-static void
-install_schedule_properties (void)
-{
-  properties[PROP_SCHEDULE] =
-      g_param_spec_enum ("schedule", "Schedule", "How the learning rate depends on the step.",
-          SIMCLR_TYPE_SCHEDULE, SIMCLR_SCHEDULE_COSINE, READWRITE);
-  properties[PROP_WARMUP_STEPS] = g_param_spec_uint64 ("warmup-steps", "Warm-up steps",
-      "Steps over which the learning rate rises from zero; 0: none.", 0, G_MAXUINT64, 0, READWRITE);
-  properties[PROP_TOTAL_STEPS] = g_param_spec_uint64 ("total-steps", "Total steps",
-      "Steps of the whole training: the cosine ends there, and the run with it; 0: no end, the "
-      "rate stays constant.",
-      0, G_MAXUINT64, 0, READWRITE);
-  properties[PROP_STEP] = g_param_spec_uint64 (
-      "step", "Step", "Optimizer steps, skipped ones included.", 0, G_MAXUINT64, 0, READABLE);
-  properties[PROP_PAIRS_SEEN] = g_param_spec_uint64 (
-      "pairs-seen", "Pairs seen", "Pairs that entered training.", 0, G_MAXUINT64, 0, READABLE);
-  properties[PROP_SKIPPED_STEPS] = g_param_spec_uint64 ("skipped-steps", "Skipped steps",
-      "Steps skipped for a non-finite loss or gradient.", 0, G_MAXUINT64, 0, READABLE);
 }
 
 static void
@@ -246,13 +36,8 @@ simclr_trainer_class_init (SimclrTrainerClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
-  object_class->get_property = simclr_trainer_get_property;
-  object_class->set_property = simclr_trainer_set_property;
   object_class->finalize = simclr_trainer_finalize;
-  install_loss_properties ();
-  install_optimizer_properties ();
-  install_schedule_properties ();
-  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
+  _simclr_trainer_install_properties (object_class);
 }
 
 static void
@@ -273,6 +58,18 @@ simclr_trainer_new (void)
   return g_object_new (SIMCLR_TYPE_TRAINER, NULL);
 }
 
+static gboolean
+begin_negatives (SimclrTrainer *self, GError **error)
+{
+  g_clear_pointer (&self->negatives, _simclr_negatives_free);
+  if (self->n_negatives == 0)
+    return TRUE;
+  self->negatives = _simclr_negatives_new (
+      self->n_negatives, _simclr_projection_head_get_output_size (self->head), error);
+  return self->negatives && (!self->resumed_file || _simclr_negatives_load (self->negatives,
+                                                        self->resumed_file, error));
+}
+
 /* Head and optimizer states for the first encoder that a pass comes from. */
 static gboolean
 bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
@@ -289,7 +86,7 @@ bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
   if (!self->head)
     self->head = _simclr_projection_head_new (self->projection_layers, size,
         self->projection_hidden, self->projection_size, self->seed, error);
-  if (!self->head)
+  if (!self->head || !begin_negatives (self, error))
     return FALSE;
   self->encoder_state =
       _simclr_optimizer_new (&self->optimizer, _simclr_encoder_get_parameters (encoder));
@@ -313,7 +110,7 @@ static gboolean
 prepare_memory (
     SimclrTrainer *self, gsize rows, gsize size, gsize columns, guint threads, GError **error)
 {
-  gsize floats = rows * (size + columns) + 32 + _simclr_ntxent_get_scratch (threads, rows, columns);
+  gsize floats = rows * (size + columns) + 32 + _simclr_loss_get_scratch (threads, rows, columns);
 
   if (self->memory && self->memory_rows == rows)
     return TRUE;
@@ -343,26 +140,41 @@ check_batch (SimclrForwardPass *pass, GError **error)
   return TRUE;
 }
 
-/* Loss and all gradients. */
+static SimclrLossSettings
+get_loss_settings (const SimclrTrainer *self)
+{
+  return (SimclrLossSettings){.loss = self->loss,
+      .temperature = self->temperature,
+      .margin = self->margin,
+      .semi_hard = self->semi_hard,
+      .neighbours = (gint64) self->neighbours};
+}
+
+/* Projections, loss and all gradients; batch is left as it was when the loss was computed. */
 static gboolean
-compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
+compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch *batch,
     SimclrTrainingStatistics *statistics, GError **error)
 {
   SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
-  gsize rows = simclr_forward_pass_get_n_views (pass), floats;
-  gsize columns = _simclr_projection_head_get_output_size (self->head);
+  const gsize rows = simclr_forward_pass_get_n_views (pass);
+  const gsize columns = _simclr_projection_head_get_output_size (self->head);
+  const SimclrLossSettings settings = get_loss_settings (self);
+  gsize floats;
   const gfloat *h = simclr_forward_pass_get_embeddings (pass, &floats);
-  SimclrNtxentResult result;
-  const gfloat *z;
+  SimclrLossResult result;
   gdouble squares;
 
   if (!prepare_memory (
           self, rows, floats / rows, columns, _simclr_parallel_get_threads (parallel), error))
     return FALSE;
-  z = _simclr_projection_head_forward (self->head, parallel, h, rows, error);
-  if (!z)
+  *batch = (SimclrLossBatch){
+      .rows = rows, .columns = columns, .facts = _simclr_forward_pass_get_facts (pass)};
+  batch->z = _simclr_projection_head_forward (self->head, parallel, h, rows, error);
+  if (!batch->z)
     return FALSE;
-  _simclr_ntxent (parallel, z, rows, columns, self->temperature, self->dz, &result, self->scratch);
+  if (self->negatives)
+    _simclr_negatives_lend (self->negatives, batch);
+  _simclr_loss (parallel, &settings, batch, self->dz, &result, self->scratch);
   _simclr_projection_head_backward (self->head, parallel, self->dz, self->dh);
   if (!simclr_forward_pass_backward (pass, self->dh, floats, error))
     return FALSE;
@@ -375,13 +187,25 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
   statistics->contrastive_accuracy = result.accuracy;
   statistics->contrastive_entropy = result.entropy;
   statistics->gradient_norm = sqrt (squares);
-  statistics->embedding_deviation = _simclr_embedding_deviation (z, rows, columns, self->doubles);
-  statistics->effective_rank = _simclr_effective_rank (z, rows, columns, self->doubles);
   return TRUE;
 }
 
 static void
-take_step (SimclrTrainer *self, SimclrForwardPass *pass, gdouble rate)
+describe_projections (
+    SimclrTrainer *self, const SimclrLossBatch *batch, SimclrTrainingStatistics *statistics)
+{
+  const gfloat *z = batch->z;
+  const gsize rows = batch->rows, columns = batch->columns;
+
+  statistics->embedding_deviation = _simclr_embedding_deviation (
+      z, rows, columns, &statistics->collapsed_dimensions, self->doubles);
+  statistics->effective_rank = _simclr_effective_rank (z, rows, columns, self->doubles);
+  statistics->alignment = _simclr_alignment (z, rows, columns);
+  statistics->uniformity = _simclr_uniformity (z, rows, columns, self->doubles);
+}
+
+static void
+take_step (SimclrTrainer *self, SimclrForwardPass *pass, const SimclrLossBatch *batch, gdouble rate)
 {
   SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
 
@@ -389,6 +213,8 @@ take_step (SimclrTrainer *self, SimclrForwardPass *pass, gdouble rate)
   _simclr_optimizer_step (self->head_state, parallel, rate);
   _simclr_projection_head_commit (self->head);
   _simclr_encoder_commit (self->encoder, pass, self->step + 1);
+  if (self->negatives)
+    _simclr_negatives_push (self->negatives, batch);
 }
 
 /**
@@ -410,6 +236,7 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
     SimclrTrainingStatistics *statistics, GError **error)
 {
   gint64 start = g_get_monotonic_time ();
+  SimclrLossBatch batch;
   guint64 pairs;
 
   g_return_val_if_fail (SIMCLR_IS_TRAINER (self), FALSE);
@@ -419,18 +246,23 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
   memset (statistics, 0, sizeof *statistics);
   if (!check_batch (pass, error) ||
       !bind_encoder (self, simclr_forward_pass_get_encoder (pass), error) ||
-      !compute_gradients (self, pass, statistics, error))
+      !compute_gradients (self, pass, &batch, statistics, error))
     return FALSE;
 
-  pairs = simclr_forward_pass_get_n_views (pass) / 2;
+  describe_projections (self, &batch, statistics);
+  pairs = batch.rows / 2;
   statistics->learning_rate = _simclr_schedule_rate (self->schedule,
       _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step,
       self->warmup_steps, self->total_steps);
   statistics->was_skipped = !isfinite (statistics->loss) || !isfinite (statistics->gradient_norm);
-  if (statistics->was_skipped)
+  if (statistics->was_skipped) {
     self->skipped++;
-  else
-    take_step (self, pass, statistics->learning_rate);
+    statistics->collapsed = self->health.collapsed;
+    statistics->diverging = self->health.diverging;
+  } else {
+    take_step (self, pass, &batch, statistics->learning_rate);
+    _simclr_health_update (&self->health, statistics, MIN (batch.rows, batch.columns));
+  }
   self->step++;
   self->pairs_seen += pairs;
 

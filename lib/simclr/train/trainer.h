@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 /**
  * SimclrTrainingStatistics:
- * @step: optimizer steps taken, this one included
+ * @step: steps since step 0, this one and skipped ones included
  * @pairs_seen: pairs that entered training since step 0, skipped steps included
  * @skipped: steps skipped for a non-finite loss or gradient since step 0
  * @was_skipped: this step was skipped: nothing was changed
@@ -21,6 +21,14 @@ G_BEGIN_DECLS
  * @embedding_deviation: mean over dimensions of the deviation of unit-length projections over the
  *   batch, times the square root of the dimensions: 1 when spread evenly, 0 when collapsed
  * @effective_rank: exponential of the entropy of the projections' singular values (RankMe)
+ * @collapsed_dimensions: dimensions of the unit-length projections that deviate by less than a hundredth of
+ *   an even spread
+ * @alignment: mean squared distance of the unit-length projections of a pair, 0 when they are the same
+ *   (Wang and Isola 2020)
+ * @uniformity: log of the mean of exp (-2 squared distance) between pairs, -4 when spread evenly, 0 when
+ *   collapsed (Wang and Isola 2020), over at most 256 pairs
+ * @collapsed: for some steps now the projections have been all alike or on one line
+ * @diverging: for some steps now the loss has been well above what it had come down to
  * @seconds: time the step took in this call (forward pass not included)
  *
  * What one training step did.
@@ -38,13 +46,18 @@ typedef struct
   gdouble gradient_norm;
   gdouble embedding_deviation;
   gdouble effective_rank;
+  guint collapsed_dimensions;
+  gdouble alignment;
+  gdouble uniformity;
+  gboolean collapsed;
+  gboolean diverging;
   gdouble seconds;
 } SimclrTrainingStatistics;
 
-/* SimclrTrainer: a GObject with properties loss, temperature, projection-layers, projection-hidden,
+/* SimclrTrainer: a GObject with properties loss, temperature, margin, semi-hard, negatives, exclude-neighbours, projection-layers, projection-hidden,
  * projection-size, optimizer, learning-rate, learning-rate-scaling, momentum, weight-decay,
  * trust-coefficient, schedule, warmup-steps, total-steps, seed (of the head's initial weights), and
- * read-only step, pairs-seen, skipped-steps, finished. */
+ * read-only step, pairs-seen, skipped-steps. */
 #define SIMCLR_TYPE_TRAINER (simclr_trainer_get_type ())
 SIMCLR_API
 G_DECLARE_FINAL_TYPE (SimclrTrainer, simclr_trainer, SIMCLR, TRAINER, GObject)

@@ -18,7 +18,7 @@ deviation_of (const gfloat *z, gsize rows, gsize columns)
 {
   g_autofree gdouble *scratch = g_new (gdouble, _simclr_statistics_get_scratch (rows, columns));
 
-  return _simclr_embedding_deviation (z, rows, columns, scratch);
+  return _simclr_embedding_deviation (z, rows, columns, NULL, scratch);
 }
 
 /* The definition's last step. */
@@ -120,6 +120,91 @@ test_deviation_by_hand (void)
   g_assert_cmpfloat_with_epsilon (deviation_of (with_zero, 2, 2), 0.25 * sqrt (2), 1e-9);
 }
 
+/* A column in which rows agree, and one that hardly tells them apart. */
+static void
+test_collapsed_dimensions_are_counted (void)
+{
+  gfloat z[200 * 5];
+  g_autofree gdouble *scratch = g_new (gdouble, _simclr_statistics_get_scratch (200, 5));
+  guint collapsed;
+
+  for (guint i = 0; i < 200 * 5; i++)
+    z[i] = (gfloat) _simclr_random_normal (3, 1, i);
+  _simclr_embedding_deviation (z, 200, 5, &collapsed, scratch);
+  g_assert_cmpuint (collapsed, ==, 0);
+  for (guint i = 0; i < 200; i++) {
+    z[i * 5 + 1] = 0;
+    z[i * 5 + 3] *= 1e-3f;
+  }
+  _simclr_embedding_deviation (z, 200, 5, &collapsed, scratch);
+  g_assert_cmpuint (collapsed, ==, 2);
+}
+
+/* Wang and Isola's definitions, couple by couple. */
+static void
+test_alignment_and_uniformity_are_defined (void)
+{
+  const gsize sizes[][2] = {{2, 3}, {4, 1}, {10, 7}, {64, 200}, {700, 16}};
+
+  for (guint s = 0; s < G_N_ELEMENTS (sizes); s++) {
+    const gsize rows = sizes[s][0], columns = sizes[s][1], pairs = MIN (rows / 2, 256);
+    g_autofree gdouble *scratch = g_new (gdouble, _simclr_statistics_get_scratch (rows, columns));
+    g_autofree gfloat *z = g_new (gfloat, rows * columns);
+    g_autofree gdouble *unit = g_new (gdouble, rows * columns);
+    gdouble alignment = 0, uniformity = 0;
+
+    for (gsize row = 0; row < rows; row++) {
+      gdouble square = 0;
+
+      for (gsize c = 0; c < columns; c++) {
+        z[row * columns + c] = (gfloat) (1 + 2 * _simclr_random_normal (4, s, row * columns + c));
+        square += (gdouble) z[row * columns + c] * z[row * columns + c];
+      }
+      for (gsize c = 0; c < columns; c++)
+        unit[row * columns + c] = z[row * columns + c] / sqrt (square);
+    }
+    for (gsize view = 0; view < 2; view++) {
+      gdouble sum = 0;
+
+      for (gsize i = 0; i < rows / 2; i++)
+        for (gsize k = 0; k < i && i < pairs; k++) {
+          gdouble square = 0;
+
+          for (gsize c = 0; c < columns; c++) {
+            gdouble d = unit[(2 * i + view) * columns + c] - unit[(2 * k + view) * columns + c];
+
+            square += d * d;
+          }
+          sum += exp (-2 * square) / (0.5 * (gdouble) (pairs * (pairs - 1)));
+        }
+      uniformity += pairs > 1 ? 0.5 * log (sum) : 0;
+    }
+    for (gsize i = 0; i < rows * columns; i++)
+      if (i / columns % 2 == 0) {
+        gdouble d = unit[i] - unit[i + columns];
+
+        alignment += d * d / (gdouble) (rows / 2);
+      }
+    g_assert_cmpfloat_with_epsilon (_simclr_alignment (z, rows, columns), alignment, 1e-9);
+    g_assert_cmpfloat_with_epsilon (
+        _simclr_uniformity (z, rows, columns, scratch), uniformity, 1e-9);
+  }
+}
+
+static void
+test_a_collapse_is_aligned_and_not_uniform (void)
+{
+  g_autofree gdouble *scratch = g_new (gdouble, _simclr_statistics_get_scratch (40, 4));
+  gfloat z[40 * 4];
+
+  for (guint i = 0; i < 40 * 4; i++)
+    z[i] = (gfloat) (i % 4 + 1);
+  g_assert_cmpfloat_with_epsilon (_simclr_alignment (z, 40, 4), 0, 1e-12);
+  g_assert_cmpfloat_with_epsilon (_simclr_uniformity (z, 40, 4, scratch), 0, 1e-12);
+  z[5] = NAN;
+  g_assert_true (isnan (_simclr_alignment (z, 40, 4)));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -131,5 +216,11 @@ main (int argc, char **argv)
   g_test_add_func (
       "/statistics/deviation-of-a-collapse-is-zero", test_deviation_of_a_collapse_is_zero);
   g_test_add_func ("/statistics/deviation-by-hand", test_deviation_by_hand);
+  g_test_add_func (
+      "/statistics/collapsed-dimensions-are-counted", test_collapsed_dimensions_are_counted);
+  g_test_add_func ("/statistics/alignment-and-uniformity-are-defined",
+      test_alignment_and_uniformity_are_defined);
+  g_test_add_func ("/statistics/a-collapse-is-aligned-and-not-uniform",
+      test_a_collapse_is_aligned_and_not_uniform);
   return g_test_run ();
 }

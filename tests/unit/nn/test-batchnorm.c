@@ -222,7 +222,7 @@ differentiate (const Case *c, SimclrParallel *team, const Run *run, const Tensor
 {
   _simclr_batchnorm_backward (team, c->precision, run->packed_x, c->relu, packed_y, packed_dy,
       c->rows, c->channels, run->mean, run->inverse, run->gamma, run->beta, packed_dx,
-      packed_masked, gradient->dgamma, gradient->dbeta, run->scratch);
+      packed_masked, gradient->dgamma, gradient->dbeta, FALSE, run->scratch);
 }
 
 static Gradient

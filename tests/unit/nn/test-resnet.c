@@ -1,7 +1,7 @@
 /* Whole encoders, heads and the loss against PyTorch: outputs, running statistics, every gradient.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/io/weights-file-private.h>
-#include <simclr/loss/ntxent-private.h>
+#include <simclr/loss/loss-private.h>
 #include <simclr/nn/convolution-private.h>
 #include <simclr/nn/encoder-private.h>
 #include <simclr/nn/projection-head-private.h>
@@ -116,9 +116,11 @@ run_step (Model *model, SimclrProjectionHead *head, SimclrForwardPass *pass)
   const gfloat *h = simclr_forward_pass_get_embeddings (pass, &floats);
   g_autoptr (Tensor) dz = tensor_new (rows * columns);
   g_autoptr (Tensor) dh = tensor_new (floats);
-  g_autoptr (Tensor) scratch = tensor_new (_simclr_ntxent_get_scratch (threads, rows, columns));
+  g_autoptr (Tensor) scratch = tensor_new (_simclr_loss_get_scratch (threads, rows, columns));
   g_autoptr (GError) error = NULL;
-  SimclrNtxentResult result;
+  SimclrLossSettings settings = {SIMCLR_LOSS_NT_XENT, g_ascii_strtod (temperature, NULL)};
+  SimclrLossBatch batch = {.rows = rows, .columns = columns};
+  SimclrLossResult result;
   const gfloat *z;
   gfloat loss;
 
@@ -127,8 +129,8 @@ run_step (Model *model, SimclrProjectionHead *head, SimclrForwardPass *pass)
   g_assert_no_error (error);
   fixture_compare (
       model->fixture, "projections.training", z, rows * columns, tolerances->projections);
-  _simclr_ntxent (
-      parallel, z, rows, columns, g_ascii_strtod (temperature, NULL), dz, &result, scratch);
+  batch.z = z;
+  _simclr_loss (parallel, &settings, &batch, dz, &result, scratch);
   loss = (gfloat) result.loss;
   fixture_compare (model->fixture, "loss", &loss, 1, tolerances->projections);
   fixture_compare (

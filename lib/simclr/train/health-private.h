@@ -1,0 +1,24 @@
+/* Whether training goes well: what its figures of many steps say together.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <simclr/train/trainer.h>
+
+/* A symptom is believed after so many steps in a row, and so is its end. */
+#define SIMCLR_HEALTH_STEPS 20
+
+/* Zero bytes are a fresh run. */
+typedef struct
+{
+  guint64 steps;
+  gdouble mean;   /* running, of the loss */
+  gdouble lowest; /* that it ever was */
+  guint collapse; /* steps in a row that speak against the present verdict */
+  guint divergence;
+  gboolean collapsed;
+  gboolean diverging;
+} SimclrHealth;
+
+/* Takes up a step that was not skipped, and writes the verdicts collapsed and diverging into it. sides: the
+ * smaller of views and projection-size, the most that the effective rank could be. */
+void _simclr_health_update (SimclrHealth *self, SimclrTrainingStatistics *statistics, gsize sides);

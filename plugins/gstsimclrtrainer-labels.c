@@ -1,0 +1,67 @@
+/* simclrtrainer's labels: which file says what frames show, and what it says of a batch.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsimclrtrainer-private.h"
+
+#include "gstsimclrframemeta.h"
+
+#define GST_CAT_DEFAULT gst_simclr_trainer_debug
+
+/* An empty path is none. */
+gboolean
+_gst_simclr_trainer_load_labels (GstSimclrTrainer *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *path = NULL;
+  SimclrLoss loss;
+
+  GST_OBJECT_LOCK (self);
+  path = g_strdup (self->settings.labels);
+  GST_OBJECT_UNLOCK (self);
+  if (path == NULL || *path == '\0') {
+    g_object_get (self->trainer, "loss", &loss, NULL);
+    if (loss != SIMCLR_LOSS_SUPERVISED)
+      return TRUE;
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+        ("loss=supervised needs labels: a text file with one label a frame."), (NULL));
+    return FALSE;
+  }
+  self->labels = gst_simclr_labels_load (path, &error);
+  if (self->labels == NULL) {
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, OPEN_READ, ("Could not read labels=\"%s\".", path), ("%s", error->message));
+    return FALSE;
+  }
+  GST_INFO_OBJECT (self, "%u labels of %" G_GUINT64_FORMAT " frames",
+      gst_simclr_labels_get_n_labels (self->labels), gst_simclr_labels_get_length (self->labels));
+  return TRUE;
+}
+
+static void
+warn_unlabelled (GstSimclrTrainer *self, guint64 frame)
+{
+  if (self->unlabelled)
+    return;
+  self->unlabelled = TRUE;
+  GST_ELEMENT_WARNING (self, RESOURCE, READ,
+      ("Frame %" G_GUINT64_FORMAT " has no label: labels has %" G_GUINT64_FORMAT " lines.", frame,
+          gst_simclr_labels_get_length (self->labels)),
+      ("Frames without a label count as alike with nobody; there may be more of them."));
+}
+
+void
+_gst_simclr_trainer_label (GstSimclrTrainer *self, GstBuffer *buffer, SimclrForwardPass *pass)
+{
+  guint n_views = simclr_forward_pass_get_n_views (pass);
+  const guint64 *frames = gst_simclr_batch_meta_get (buffer, n_views / 2);
+  g_autofree gint *labels = NULL;
+
+  if (self->labels == NULL || frames == NULL)
+    return;
+  labels = g_new (gint, n_views);
+  for (guint view = 0; view < n_views; view++) {
+    labels[view] = gst_simclr_labels_get (self->labels, frames[view / 2]);
+    if (frames[view / 2] >= gst_simclr_labels_get_length (self->labels))
+      warn_unlabelled (self, frames[view / 2]);
+  }
+  simclr_forward_pass_set_labels (pass, labels, n_views, NULL);
+}

@@ -1,0 +1,58 @@
+/* One loss and its gradient, for the comparison with PyTorch.
+ *   loss-tool LOSS TEMPERATURE MARGIN SEMI-HARD COLUMNS NEIGHBOURS Z MEMORY TIMES LABELS GRADIENT
+ * Z and MEMORY are raw floats, TIMES (64 bits) and LABELS (32 bits) raw integers of batch, then memory.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <simclr/simclr-enum-types.h>
+#include <simclr/loss/loss-private.h>
+
+#include <stdlib.h>
+
+static gpointer
+read_file (const gchar *path, gsize *bytes)
+{
+  g_autoptr (GError) error = NULL;
+  gchar *data;
+
+  if (!g_file_get_contents (path, &data, bytes, &error)) {
+    g_printerr ("%s\n", error->message);
+    exit (1);
+  }
+  return data;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (SIMCLR_TYPE_LOSS);
+  g_autoptr (SimclrParallel) team = _simclr_parallel_new (1);
+  g_autofree gfloat *z = NULL, *memory = NULL, *dz = NULL, *scratch = NULL;
+  g_autofree gint64 *times = NULL;
+  g_autofree gint32 *labels = NULL;
+  g_autofree guint32 *streams = NULL;
+  SimclrLossSettings settings;
+  SimclrLossResult result;
+  SimclrLossBatch batch = {0};
+  gsize bytes, memory_bytes, rest;
+
+  if (argc != 12 || g_enum_get_value_by_nick (klass, argv[1]) == NULL)
+    return 2;
+  settings = (SimclrLossSettings){(SimclrLoss) g_enum_get_value_by_nick (klass, argv[1])->value,
+      g_ascii_strtod (argv[2], NULL), g_ascii_strtod (argv[3], NULL), atoi (argv[4]) != 0,
+      g_ascii_strtoll (argv[6], NULL, 10)};
+  batch.columns = (gsize) atoi (argv[5]);
+  batch.z = z = read_file (argv[7], &bytes);
+  batch.memory = memory = read_file (argv[8], &memory_bytes);
+  times = read_file (argv[9], &rest);
+  labels = read_file (argv[10], &rest);
+  batch.rows = bytes / sizeof (gfloat) / batch.columns;
+  batch.memory_rows = memory_bytes / sizeof (gfloat) / batch.columns;
+  streams = g_new0 (guint32, batch.rows + batch.memory_rows);
+  batch.facts = (SimclrViewFacts){times, streams, labels};
+  batch.memory_facts =
+      (SimclrViewFacts){times + batch.rows, streams + batch.rows, labels + batch.rows};
+  dz = g_new (gfloat, batch.rows * batch.columns);
+  scratch = g_new (gfloat, _simclr_loss_get_scratch (1, batch.rows, batch.columns));
+  _simclr_loss (team, &settings, &batch, dz, &result, scratch);
+  g_print ("%.9g\n", result.loss);
+  return g_file_set_contents (argv[11], (const gchar *) dz, (gssize) bytes, NULL) ? 0 : 1;
+}
