@@ -37,12 +37,17 @@ gst_simclr_replay_close_model (GstSimclrReplay *self)
   self->model_version = 0;
 }
 
+/* A batch costs little more than a single frame, but what waits is not compared with the rest. */
 gboolean
 gst_simclr_replay_may_embed (GstSimclrReplay *self)
 {
   guint64 number;
+  guint worth_it;
 
-  return self->can_embed && simclr_replay_get_waiting (self->memory, 0, &number) != NULL;
+  if (!self->can_embed)
+    return FALSE;
+  worth_it = (guint) CLAMP (simclr_replay_get_length (self->memory) / 32, 1, BATCH / 2);
+  return simclr_replay_get_waiting (self->memory, worth_it - 1, &number) != NULL;
 }
 
 static void

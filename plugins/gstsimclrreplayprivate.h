@@ -166,7 +166,7 @@ guint64 gst_simclr_replay_count_samples (GstSimclrReplay *self, gdouble samples_
 /* gstsimclrreplayembed.c: frames are embedded with the weights of the moment */
 void gst_simclr_replay_open_model (GstSimclrReplay *self);
 void gst_simclr_replay_close_model (GstSimclrReplay *self);
-/* Whether frames wait, and can be embedded; lock held. */
+/* Whether enough frames wait, and can be embedded; lock held. */
 gboolean gst_simclr_replay_may_embed (GstSimclrReplay *self);
 /* Task of the source pad: looks for weights, or asks for embeddings, after a sample. */
 void gst_simclr_replay_find_model (GstSimclrReplay *self);
