@@ -28,8 +28,11 @@
  * the window; buffers of limited pools are copied, so that no camera or decoder waits for them.
  * A DISCONT, a flush, a new segment, changed caps or time running backwards forgets them; the frame
  * after that, and frames without a timestamp, are paired with themselves. The element adds no
- * latency. It needs frames in the order filmed, so it has no effect behind an element that shuffles
- * them and marks that as DISCONT.
+ * latency.
+ *
+ * Behind a simclrreplay, which hands out frames in a random order, view 2 comes from another frame of the
+ * same shot in its memory, at most that much before or after; a frame that has none there is paired with
+ * itself. simclrreplay asks for the window, and sees scene cuts.
  *
  * ## The meta SimclrPair
  *
@@ -43,7 +46,8 @@
  *   `saturation` (double, factors), `hue` (double, turns), `order` (string of four digits: 0
  *   brightness, 1 contrast, 2 saturation, 3 hue), `grayscale`, `blur` (boolean), `sigma` (double,
  *   pixels of the view), `solarize` (boolean), `solarize-threshold` (double), `pts`,
- *   `running-time` (guint64 nanoseconds, of the frame the view came from).
+ *   `running-time` (guint64 nanoseconds, of the frame the view came from; behind simclrreplay that of
+ *   the replay's input).
  *
  * simclr_augment_apply() makes the same view again from the frame and these numbers.
  *
@@ -62,6 +66,7 @@
 #include "gstsimclrpairmeta.h"
 #include "gstsimclrvideo.h"
 #include "gstsimclrframehistory.h"
+#include "gstsimclrneighbourmeta.h"
 #include "gstsimclrproperties.h"
 #include "gstsimclrresumequery.h"
 
@@ -255,6 +260,18 @@ gst_simclr_augment_submit_input_buffer (
       ->submit_input_buffer (trans, is_discont, input);
 }
 
+/* A replay upstream asks how far apart the frames of a pair may be. */
+static gboolean
+gst_simclr_augment_query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
+{
+  if (direction == GST_PAD_SINK &&
+      gst_simclr_window_answer (
+          query, settings_snapshot (GST_SIMCLR_AUGMENT (trans)).temporal_window))
+    return TRUE;
+  return GST_BASE_TRANSFORM_CLASS (gst_simclr_augment_parent_class)
+      ->query (trans, direction, query);
+}
+
 static gboolean
 gst_simclr_augment_start (GstBaseTransform *trans)
 {
@@ -343,6 +360,18 @@ choose_partner (GstSimclrAugment *self, GstClockTime running_time, GstClockTime 
   return &self->history.frames[chosen];
 }
 
+/* A replay brings the neighbour with the frame. FALSE: it has none, or there is no replay. */
+static gboolean
+take_neighbour (GstBuffer *buffer, GstClockTime window, GstSimclrPastFrame *partner)
+{
+  GstSimclrNeighbourMeta *meta = gst_buffer_get_simclr_neighbour_meta (buffer);
+
+  if (window == 0 || meta == NULL)
+    return FALSE;
+  *partner = (GstSimclrPastFrame){meta->frame, meta->running_time};
+  return TRUE;
+}
+
 static gboolean
 make_second_view (GstSimclrAugment *self, GstVideoFrame *in, const GstSimclrPastFrame *partner,
     GstVideoFrame *out, GstSimclrPairView *view)
@@ -364,16 +393,27 @@ make_second_view (GstSimclrAugment *self, GstVideoFrame *in, const GstSimclrPast
   return made;
 }
 
+/* When the frame was filmed: a replay remembers it. */
+static GstClockTime
+get_time (GstSimclrAugment *self, GstBuffer *buffer)
+{
+  GstClockTime time = gst_simclr_get_original_time (buffer);
+
+  if (GST_CLOCK_TIME_IS_VALID (time))
+    return time;
+  return gst_segment_to_running_time (
+      &GST_BASE_TRANSFORM (self)->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+}
+
 static GstFlowReturn
 gst_simclr_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, GstVideoFrame *out)
 {
   GstSimclrAugment *self = GST_SIMCLR_AUGMENT (filter);
   Settings settings = settings_snapshot (self);
   GstClockTime window = settings.temporal_window;
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  GstClockTime running_time =
-      gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (in->buffer));
+  GstClockTime running_time = get_time (self, in->buffer);
   const GstSimclrPastFrame *partner;
+  GstSimclrPastFrame neighbour;
   GstSimclrPair pair = {
       .size = self->size,
       .frame_width = (guint) GST_VIDEO_FRAME_WIDTH (in),
@@ -386,7 +426,9 @@ gst_simclr_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, G
   if (settings.version != self->applied)
     apply_settings (self, &settings);
 
-  partner = choose_partner (self, running_time, window);
+  partner = take_neighbour (in->buffer, window, &neighbour)
+                ? &neighbour
+                : choose_partner (self, running_time, window);
   if (!make_view (self, in, 0, out, &pair.views[0]) ||
       !make_second_view (self, in, partner, out, &pair.views[1]))
     return GST_FLOW_ERROR;
@@ -463,6 +505,7 @@ gst_simclr_augment_class_init (GstSimclrAugmentClass *klass)
   transform_class->transform_meta = gst_simclr_augment_transform_meta;
   transform_class->sink_event = gst_simclr_augment_sink_event;
   transform_class->submit_input_buffer = gst_simclr_augment_submit_input_buffer;
+  transform_class->query = gst_simclr_augment_query;
   transform_class->start = gst_simclr_augment_start;
   transform_class->stop = gst_simclr_augment_stop;
   filter_class->set_info = gst_simclr_augment_set_info;

@@ -17,16 +17,18 @@ _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self)
 
   _gst_simclr_encoder_drop_batch (self);
   g_clear_pointer (&self->pictures, g_free);
+  g_clear_pointer (&self->offsets, g_free);
   g_clear_pointer (&self->times, g_free);
   g_clear_pointer (&self->frames, g_free);
   self->capacity = batch;
   if (self->training) {
+    self->offsets = g_new (guint64, batch);
     self->times = g_new (gint64, 2 * (gsize) batch);
     self->frames = g_new (guint64, batch);
   }
   if (g_size_checked_mul (&count, floats, (gsize) batch * views))
     self->pictures = g_try_new (gfloat, count);
-  if (self->pictures == NULL) {
+  if (self->pictures == NULL || (self->training && self->offsets == NULL)) {
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
         ("No memory for batch-size=%u: %u pictures of %ux%u.", batch, batch * views,
             self->input_size, self->input_size),
@@ -135,6 +137,7 @@ _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer)
         self, STREAM, FORMAT, ("Could not read a pair of views."), ("%s", error->message));
     return FALSE;
   }
+  self->offsets[self->filled] = GST_BUFFER_OFFSET (buffer);
   gst_simclr_pair_get_times (buffer, self->times + 2 * self->filled);
   if (!gst_simclr_frame_meta_get (buffer, &self->frames[self->filled]))
     self->frames[self->filled] = self->pairs; /* nobody upstream has changed the order */

@@ -172,11 +172,55 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
   return flow;
 }
 
-/* A shared model that has nothing to embed with yet holds nobody up: frames pass without embedding. */
+/* Whether downstream has said that a frame of this time comes too late. */
+static gboolean
+is_late (GstSimclrEncoder *self, GstBuffer *buffer, GstClockTime *running_time,
+    GstClockTimeDiff *jitter, gdouble *proportion)
+{
+  GstClockTime earliest;
+
+  GST_OBJECT_LOCK (self);
+  earliest = self->earliest;
+  *proportion = self->proportion;
+  GST_OBJECT_UNLOCK (self);
+  if (!self->active.qos || !GST_CLOCK_TIME_IS_VALID (earliest) ||
+      self->segment.format != GST_FORMAT_TIME || !GST_BUFFER_PTS_IS_VALID (buffer))
+    return FALSE;
+  *running_time =
+      gst_segment_to_running_time (&self->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+  *jitter = GST_CLOCK_DIFF (*running_time, earliest);
+  return GST_CLOCK_TIME_IS_VALID (*running_time) && *running_time <= earliest;
+}
+
+/* Late frames pass without an embedding, which is what takes time; as tensors there is nothing to pass. */
+static gboolean
+skips (GstSimclrEncoder *self, GstBuffer *buffer)
+{
+  GstClockTime running_time;
+  GstClockTimeDiff jitter;
+  gdouble proportion;
+  GstMessage *message;
+
+  if (!is_late (self, buffer, &running_time, &jitter, &proportion)) {
+    self->embedded++;
+    return FALSE;
+  }
+  self->skipped++;
+  message = gst_message_new_qos (GST_OBJECT (self), FALSE, running_time,
+      gst_segment_to_stream_time (&self->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer)),
+      GST_BUFFER_PTS (buffer), GST_BUFFER_DURATION (buffer));
+  gst_message_set_qos_values (message, jitter, proportion, 1000000);
+  gst_message_set_qos_stats (message, GST_FORMAT_BUFFERS, self->embedded, self->skipped);
+  gst_element_post_message (GST_ELEMENT (self), message);
+  return TRUE;
+}
+
+/* A shared model that has nothing to embed with yet holds nobody up, nor does a frame that is late: frames
+ * pass without embedding. */
 static GstFlowReturn
 pass_by (GstSimclrEncoder *self, GstBuffer *buffer)
 {
-  GST_LOG_OBJECT (self, "no model yet");
+  GST_LOG_OBJECT (self, "no embedding for %" GST_PTR_FORMAT, buffer);
   if (self->mode == GST_SIMCLR_ENCODER_MODE_VIDEO)
     return gst_pad_push (self->srcpad, buffer);
   gst_buffer_unref (buffer);
@@ -195,6 +239,14 @@ _gst_simclr_encoder_embed_frame (GstSimclrEncoder *self, GstBuffer *buffer)
   }
   if (self->encoder == NULL)
     return pass_by (self, buffer);
+  if (skips (self, buffer)) {
+    GstFlowReturn flow = _gst_simclr_encoder_embed (self); /* what came before goes before it */
+
+    if (flow == GST_FLOW_OK)
+      return pass_by (self, buffer);
+    gst_buffer_unref (buffer);
+    return flow;
+  }
   if (!_gst_simclr_encoder_add_frame (self, buffer)) {
     gst_buffer_unref (buffer);
     return GST_FLOW_ERROR;

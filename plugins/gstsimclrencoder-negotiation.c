@@ -64,9 +64,10 @@ _gst_simclr_encoder_push_tensor_caps (GstSimclrEncoder *self, guint rows)
   self->rows = rows;
 }
 
-/* Batching delays the first frame of a batch until the last one, or the timeout, is there. */
+/* To other threads. Batching delays the first frame of a batch until the last one, or the timeout, is
+ * there. */
 static void
-update_latency (GstSimclrEncoder *self)
+tell_mode (GstSimclrEncoder *self)
 {
   guint batch = _gst_simclr_encoder_get_batch (self, FALSE);
   GstClockTime latency = 0;
@@ -83,6 +84,7 @@ update_latency (GstSimclrEncoder *self)
   GST_OBJECT_LOCK (self);
   changed = self->latency != latency;
   self->latency = latency;
+  self->trains = self->mode == GST_SIMCLR_ENCODER_MODE_TRAINING;
   GST_OBJECT_UNLOCK (self);
   if (changed)
     gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
@@ -116,7 +118,7 @@ _gst_simclr_encoder_negotiate (GstSimclrEncoder *self)
   }
 
   self->mode = mode;
-  update_latency (self);
+  tell_mode (self);
   self->rows = 0;
   if (mode == GST_SIMCLR_ENCODER_MODE_VIDEO)
     gst_pad_set_caps (self->srcpad, self->caps);
@@ -223,6 +225,9 @@ _gst_simclr_encoder_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
     return TRUE;
   case GST_QUERY_ALLOCATION:
     return answer_allocation (self, query);
+  case GST_QUERY_CUSTOM:
+    return _gst_simclr_encoder_answer_model (self, query) ||
+           gst_pad_query_default (pad, parent, query);
   default:
     return gst_pad_query_default (pad, parent, query);
   }

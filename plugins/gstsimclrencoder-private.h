@@ -5,6 +5,7 @@
 #include <gst/video/video.h>
 
 #include "gstsimclrencoder.h"
+#include "gstsimclrfollower.h"
 #include "gstsimclrforwardmeta.h"
 
 G_BEGIN_DECLS
@@ -45,6 +46,11 @@ typedef struct
   SimclrPrecision precision;
   SimclrProvider provider;
   guint threads;
+  guint nice;
+  gdouble max_cpu;
+  gboolean follow;
+  GstClockTime follow_interval;
+  gboolean qos;
   guint64 seed;
   guint set; /* GstSimclrEncoderSet */
 } GstSimclrEncoderSettings;
@@ -60,11 +66,17 @@ struct _GstSimclrEncoder
   GstSimclrEncoderSettings settings; /* object lock */
   guint embedding_size;              /* object lock */
   GstClockTime latency;              /* object lock: what batching adds */
+  SimclrModel *offered;  /* object lock: where weights in training appear, once asked for */
+  gboolean trains;       /* object lock: the mode is training */
+  GstClockTime earliest; /* object lock: running time; frames before it are late */
+  gdouble proportion;    /* object lock: of the last QoS event */
+  gboolean is_followed;  /* object lock: somebody upstream wants the embeddings */
 
   /* Set on the way to PAUSED, then constant. */
   GstSimclrEncoderSettings active;
   SimclrWeights *file_weights; /* of location, NULL without */
-  SimclrModel *model;          /* of the table, NULL without */
+  SimclrModel *model;          /* of the table, or of a file that is followed; NULL without */
+  GstSimclrFollower *follower; /* of location, NULL without */
 
   /* Stream lock. */
   GstVideoInfo info;
@@ -88,7 +100,10 @@ struct _GstSimclrEncoder
   guint64 pairs;   /* that came in since the start */
   guint capacity;  /* frames or pairs that fit */
   guint filled;
-  GQueue held; /* frames that wait for their embedding, when they are passed on */
+  guint64 *offsets; /* of the pairs, when training */
+  GQueue held;      /* frames that wait for their embedding, when they are passed on */
+  GstSegment segment;
+  guint64 embedded, skipped; /* frames */
   GstClockTime batch_pts, batch_end;
   gboolean batch_discont;
 
@@ -144,7 +159,8 @@ GstFlowReturn _gst_simclr_encoder_embed_frame (GstSimclrEncoder *self, GstBuffer
 GstFlowReturn _gst_simclr_encoder_embed (GstSimclrEncoder *self);
 void _gst_simclr_encoder_stop_timer (GstSimclrEncoder *self);
 
-/* Training (gstsimclrencoder-training.c). */
+/* Training (gstsimclrencoder-training.c). answer_model is for any thread. */
+gboolean _gst_simclr_encoder_answer_model (GstSimclrEncoder *self, GstQuery *query);
 GstFlowReturn _gst_simclr_encoder_train_pair (GstSimclrEncoder *self, GstBuffer *buffer);
 
 G_END_DECLS

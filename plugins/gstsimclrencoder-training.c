@@ -3,8 +3,68 @@
 #include "gstsimclrencoder-private.h"
 
 #include "gstsimclrframemeta.h"
+#include "gstsimclrmodelquery.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
+
+/* Once asked for, the trainer's weights appear in a model: the one that is shared by name, or one that
+ * nobody else sees. */
+gboolean
+_gst_simclr_encoder_answer_model (GstSimclrEncoder *self, GstQuery *query)
+{
+  g_autoptr (SimclrModel) model = NULL;
+  gboolean follow;
+
+  if (!gst_simclr_is_model_query (query, &follow))
+    return FALSE;
+  GST_OBJECT_LOCK (self);
+  if (self->trains) {
+    if (self->offered == NULL)
+      self->offered = self->model != NULL ? g_object_ref (self->model) : simclr_model_new ();
+    self->is_followed = self->is_followed || follow;
+    model = g_object_ref (self->offered);
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (model != NULL)
+    gst_simclr_model_answer (query, model);
+  return model != NULL;
+}
+
+/* Where the trainer publishes; NULL: nobody wants to know. */
+static SimclrModel *
+get_model (GstSimclrEncoder *self)
+{
+  SimclrModel *model = self->model;
+
+  GST_OBJECT_LOCK (self);
+  if (self->offered != NULL)
+    model = self->offered;
+  if (model != NULL)
+    g_object_ref (model);
+  GST_OBJECT_UNLOCK (self);
+  return model;
+}
+
+/* Tells a replay upstream what training makes of its frames. */
+static void
+send_embeddings (GstSimclrEncoder *self, const gfloat *embeddings, gsize n_floats)
+{
+  g_autoptr (GBytes) samples = NULL;
+  g_autoptr (GBytes) floats = NULL;
+  gboolean is_followed;
+
+  GST_OBJECT_LOCK (self);
+  is_followed = self->is_followed;
+  GST_OBJECT_UNLOCK (self);
+  if (!is_followed)
+    return;
+  samples = g_bytes_new (self->offsets, self->filled * sizeof (guint64));
+  floats = g_bytes_new (embeddings, n_floats * sizeof (gfloat));
+  gst_pad_push_event (self->sinkpad,
+      gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM,
+          gst_structure_new (GST_SIMCLR_EMBEDDINGS_EVENT_NAME, "samples", G_TYPE_BYTES, samples,
+              "embeddings", G_TYPE_BYTES, floats, "size", G_TYPE_UINT, self->size, NULL)));
+}
 
 /* The pairs stay collected when a flush interrupts the wait: the next pair finds a full batch and
  * tries again. */
@@ -14,11 +74,12 @@ forward (GstSimclrEncoder *self)
   guint views = 2 * self->filled;
   g_autoptr (SimclrForwardPass) pass = NULL;
   g_autoptr (GstBuffer) tensors = NULL;
+  g_autoptr (SimclrModel) model = get_model (self);
   g_autoptr (GError) error = NULL;
   const gfloat *embeddings;
   gsize n_floats;
 
-  if (!gst_simclr_forward_gate_wait (self->gate))
+  if (!gst_simclr_forward_gate_wait (self->gate, self->active.max_cpu))
     return GST_FLOW_FLUSHING;
   pass = simclr_encoder_forward (self->encoder, self->pictures, views, &error);
   if (pass == NULL || !simclr_forward_pass_set_times (pass, self->times, views, &error)) {
@@ -28,9 +89,10 @@ forward (GstSimclrEncoder *self)
   }
   /* a copy: others than the trainer may keep the buffer beyond the pass */
   embeddings = simclr_forward_pass_get_embeddings (pass, &n_floats);
+  send_embeddings (self, embeddings, n_floats);
   tensors = gst_buffer_new_memdup (embeddings, n_floats * sizeof (gfloat));
   if (!gst_simclr_forward_gate_is_closed (self->gate))
-    gst_buffer_add_simclr_forward_meta (tensors, self->gate, g_steal_pointer (&pass), self->model);
+    gst_buffer_add_simclr_forward_meta (tensors, self->gate, g_steal_pointer (&pass), model);
   g_clear_object (&pass);
   gst_simclr_batch_meta_add (tensors, self->frames, self->filled);
   _gst_simclr_encoder_stamp (self, tensors);

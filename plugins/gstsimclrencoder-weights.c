@@ -29,22 +29,41 @@ enum_nick (GType type, gint value)
   return entry != NULL ? entry->value_nick : "unknown";
 }
 
-gboolean
-_gst_simclr_encoder_open (GstSimclrEncoder *self)
+static gboolean
+load_file (GstSimclrEncoder *self)
 {
   g_autoptr (GError) error = NULL;
 
-  if (self->active.location != NULL) {
-    self->file_weights = simclr_weights_load (self->active.location, &error);
-    if (self->file_weights == NULL) {
-      GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
-          ("Could not load the weights \"%s\" (property location).", self->active.location),
-          ("%s", error->message));
-      return FALSE;
-    }
+  self->file_weights = simclr_weights_load (self->active.location, &error);
+  if (self->file_weights != NULL)
+    return TRUE;
+  if (self->active.follow) {
+    GST_INFO_OBJECT (self, "waiting for \"%s\": %s", self->active.location, error->message);
+    return TRUE;
   }
+  GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
+      ("Could not load the weights \"%s\" (property location).", self->active.location),
+      ("%s", error->message));
+  return FALSE;
+}
+
+gboolean
+_gst_simclr_encoder_open (GstSimclrEncoder *self)
+{
+  if (self->active.follow && self->active.location == NULL) {
+    GST_ELEMENT_ERROR (
+        self, LIBRARY, SETTINGS, ("follow=true needs a location to follow."), (NULL));
+    return FALSE;
+  }
+  if (self->active.location != NULL && !load_file (self))
+    return FALSE;
   if (self->active.model != NULL)
-    self->model = gst_simclr_model_table_acquire (self->active.model);
+    self->model = g_object_ref (gst_simclr_model_table_acquire (self->active.model));
+  else if (self->active.follow)
+    self->model = simclr_model_new ();
+  if (self->active.follow)
+    self->follower =
+        gst_simclr_follower_new (self->active.location, self->model, self->file_weights != NULL);
   return TRUE;
 }
 
@@ -54,12 +73,20 @@ _gst_simclr_encoder_close (GstSimclrEncoder *self)
   g_clear_object (&self->encoder);
   g_clear_pointer (&self->weights, simclr_weights_unref);
   g_clear_pointer (&self->file_weights, simclr_weights_unref);
-  if (self->model != NULL) {
-    self->model = NULL;
+  g_clear_pointer (&self->follower, gst_simclr_follower_free);
+  if (self->model != NULL && self->active.model != NULL)
     gst_simclr_model_table_release (self->active.model);
-  }
+  g_clear_object (&self->model);
   self->model_version = 0;
   self->untrained = FALSE;
+}
+
+/* Where the model's weights come from, for messages. */
+static gchar *
+describe_model (GstSimclrEncoder *self)
+{
+  return self->active.model != NULL ? g_strdup_printf ("model=\"%s\"", self->active.model)
+                                    : g_strdup_printf ("location=\"%s\"", self->active.location);
 }
 
 /* What the user typed must not be silently overruled by what a file or a model holds. */
@@ -200,20 +227,22 @@ choose_training_weights (GstSimclrEncoder *self)
   return adapt (self, simclr_weights_ref (self->file_weights), side);
 }
 
-/* location, else what the shared model holds, else fresh ones. */
+/* location, else what the shared model holds, else fresh ones where there is no model to wait for: then
+ * NULL without an error. */
 static SimclrWeights *
-choose_embedding_weights (GstSimclrEncoder *self)
+choose_embedding_weights (GstSimclrEncoder *self, gboolean *waits)
 {
   g_autoptr (SimclrWeights) weights = NULL;
   g_autofree gchar *source = NULL;
   guint64 version;
 
+  *waits = FALSE;
   if (self->file_weights != NULL) {
     weights = simclr_weights_ref (self->file_weights);
     source = g_strdup_printf ("location=\"%s\"", self->active.location);
   } else if (self->model != NULL && (version = simclr_model_get_version (self->model)) > 0) {
     weights = simclr_model_take (self->model);
-    source = g_strdup_printf ("model=\"%s\"", self->active.model);
+    source = describe_model (self);
     self->model_version = version;
   }
   if (weights != NULL) {
@@ -222,9 +251,13 @@ choose_embedding_weights (GstSimclrEncoder *self)
     return adapt (self, g_steal_pointer (&weights), self->active.input_size);
   }
 
-  if (self->model != NULL)
-    GST_INFO_OBJECT (self, "nothing published as model=\"%s\" yet", self->active.model);
-  self->untrained = self->model == NULL;
+  if (self->model != NULL) {
+    source = describe_model (self);
+    GST_INFO_OBJECT (self, "waiting for %s", source);
+    *waits = TRUE;
+    return NULL;
+  }
+  self->untrained = TRUE;
   return adapt (self, new_random (self, choose_input_size (self)), 0);
 }
 
@@ -262,6 +295,7 @@ make_encoder (GstSimclrEncoder *self, SimclrWeights *weights, gboolean training)
         ("%s", error->message));
     return FALSE;
   }
+  simclr_encoder_set_nice (self->encoder, active->nice);
   simclr_encoder_set_microbatch_size (self->encoder, active->microbatch_size);
   self->training = training;
   self->untrained = self->untrained && !training;
@@ -295,6 +329,7 @@ gboolean
 _gst_simclr_encoder_prepare (GstSimclrEncoder *self, gboolean training)
 {
   g_autoptr (SimclrWeights) weights = NULL;
+  gboolean waits = FALSE;
 
   if (self->encoder != NULL && self->training == training) {
     if (!training || self->input_size == (guint) self->info.width)
@@ -305,9 +340,11 @@ _gst_simclr_encoder_prepare (GstSimclrEncoder *self, gboolean training)
         ("An encoder keeps the size it was made for."));
     return FALSE;
   }
-  weights = training ? choose_training_weights (self) : choose_embedding_weights (self);
-  if (weights == NULL)
-    return FALSE;
+  weights = training ? choose_training_weights (self) : choose_embedding_weights (self, &waits);
+  if (weights == NULL) {
+    g_clear_object (&self->encoder);
+    return waits;
+  }
 
   if (!training && lacks_head (self, weights)) {
     if (self->model != NULL) {
@@ -323,7 +360,7 @@ _gst_simclr_encoder_prepare (GstSimclrEncoder *self, gboolean training)
   }
   if (!make_encoder (self, weights, training))
     return FALSE;
-  if (training && self->model != NULL)
+  if (training && self->active.model != NULL)
     simclr_model_publish (self->model, weights);
   return TRUE;
 }
@@ -337,6 +374,8 @@ _gst_simclr_encoder_refresh (GstSimclrEncoder *self)
   g_autofree gchar *source = NULL;
   guint64 version;
 
+  if (self->follower != NULL)
+    gst_simclr_follower_poll (self->follower, GST_ELEMENT (self), self->active.follow_interval);
   if (self->model == NULL || (version = simclr_model_get_version (self->model)) == 0 ||
       version == self->model_version)
     return TRUE;
@@ -345,7 +384,11 @@ _gst_simclr_encoder_refresh (GstSimclrEncoder *self)
   if (weights == NULL || weights == self->weights || lacks_head (self, weights))
     return TRUE;
 
-  source = g_strdup_printf ("model=\"%s\"", self->active.model);
+  source = describe_model (self);
+  if (!simclr_weights_are_finite (weights)) {
+    GST_WARNING_OBJECT (self, "what %s holds is not finite: going on with what was before", source);
+    return TRUE;
+  }
   if (!check_contradictions (self, weights, source))
     return FALSE;
   weights = adapt (self, g_steal_pointer (&weights), self->active.input_size);

@@ -45,6 +45,23 @@
  * synchronisation; each part enters the running statistics once. Parts are as equal as can be, and a size
  * that divides the batch takes the least memory. It takes about a third more time.
  *
+ * ## Beside a camera
+ *
+ * Encoders with the same #simclrencoder:model share weights: one trains, behind a `tee` others embed with
+ * the weights of the newest step, taken between two frames; the meta's `step` says which. Until there
+ * are weights frames pass without an embedding. Weights of a run that diverges (not finite) are neither published
+ * nor taken: the last good ones stay. With #simclrencoder:follow a checkpoint that another process writes
+ * takes the trainer's place; the file is read by a thread of GStreamer's pool, only whole versions are taken,
+ * and with a model as well all who share it get them.
+ *
+ * A frame that comes too late, as QoS events from downstream tell, passes without an embedding
+ * (#simclrencoder:qos); each is said in a QoS message. The time that embedding takes is not reported as
+ * latency: sinks have `processing-deadline` for it.
+ *
+ * Training takes all processors unless told otherwise. #simclrencoder:nice lets everything else go first, which
+ * is what keeps a display at its rate; #simclrencoder:threads and #simclrencoder:max-cpu leave processors, or
+ * time, idle. Between two steps training can be paused, flushed and stopped.
+ *
  * ## The meta SimclrEmbedding
  *
  * A #GstCustomMeta, read by name from any language (in Python:
@@ -73,6 +90,12 @@
  *
  * |[
  * gst-launch-1.0 videotestsrc num-buffers=10 ! simclrencoder width=0.25 batch-size=4 ! other/tensors ! fakesink dump=true
+ * ]|
+ *
+ * ## Train and embed at once
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=200 ! video/x-raw,width=64,height=64 ! videoconvert ! tee name=camera camera. ! queue leaky=downstream ! simclrreplay min-fill=32 ! simclraugment size=32 ! simclrencoder model=camera width=0.125 batch-size=16 nice=10 ! simclrtrainer camera. ! queue ! simclrencoder model=camera ! videoconvert ! fakesink
  * ]|
  *
  * ## Train
@@ -111,6 +134,11 @@ enum
   PROP_PRECISION,
   PROP_PROVIDER,
   PROP_THREADS,
+  PROP_NICE,
+  PROP_MAX_CPU,
+  PROP_FOLLOW,
+  PROP_FOLLOW_INTERVAL,
+  PROP_QOS,
   PROP_SEED,
   PROP_EMBEDDING_SIZE,
 };
@@ -180,6 +208,21 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_THREADS:
     settings->threads = g_value_get_uint (value);
     break;
+  case PROP_NICE:
+    settings->nice = g_value_get_uint (value);
+    break;
+  case PROP_MAX_CPU:
+    settings->max_cpu = g_value_get_double (value);
+    break;
+  case PROP_FOLLOW:
+    settings->follow = g_value_get_boolean (value);
+    break;
+  case PROP_FOLLOW_INTERVAL:
+    settings->follow_interval = g_value_get_uint64 (value);
+    break;
+  case PROP_QOS:
+    settings->qos = g_value_get_boolean (value);
+    break;
   case PROP_SEED:
     settings->seed = g_value_get_uint64 (value);
     break;
@@ -239,6 +282,21 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   case PROP_THREADS:
     g_value_set_uint (value, settings->threads);
     break;
+  case PROP_NICE:
+    g_value_set_uint (value, settings->nice);
+    break;
+  case PROP_MAX_CPU:
+    g_value_set_double (value, settings->max_cpu);
+    break;
+  case PROP_FOLLOW:
+    g_value_set_boolean (value, settings->follow);
+    break;
+  case PROP_FOLLOW_INTERVAL:
+    g_value_set_uint64 (value, settings->follow_interval);
+    break;
+  case PROP_QOS:
+    g_value_set_boolean (value, settings->qos);
+    break;
   case PROP_SEED:
     g_value_set_uint64 (value, settings->seed);
     break;
@@ -297,6 +355,37 @@ drain (GstSimclrEncoder *self, gboolean end)
   }
 }
 
+static void
+set_earliest (GstSimclrEncoder *self, GstClockTime earliest, gdouble proportion)
+{
+  GST_OBJECT_LOCK (self);
+  self->earliest = earliest;
+  self->proportion = proportion;
+  GST_OBJECT_UNLOCK (self);
+}
+
+/* As GstVideoDecoder: a sink that is late will be later by as much again when the next frame is there. */
+static gboolean
+src_event (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  GstSimclrEncoder *self = GST_SIMCLR_ENCODER (parent);
+  GstQOSType type;
+  gdouble proportion;
+  GstClockTimeDiff difference;
+  GstClockTime time;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_QOS) {
+    gst_event_parse_qos (event, &type, &proportion, &difference, &time);
+    if (!GST_CLOCK_TIME_IS_VALID (time))
+      set_earliest (self, GST_CLOCK_TIME_NONE, proportion);
+    else if (difference > 0)
+      set_earliest (self, time + 2 * (GstClockTime) difference, proportion);
+    else if (time > (GstClockTime) -difference)
+      set_earliest (self, time + difference, proportion);
+  }
+  return gst_pad_event_default (pad, parent, event);
+}
+
 static gboolean
 handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
 {
@@ -313,6 +402,8 @@ handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
       _gst_simclr_encoder_drop_batch (self);
     self->batch_pts = GST_CLOCK_TIME_NONE;
     self->late_flow = GST_FLOW_OK;
+    gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+    set_earliest (self, GST_CLOCK_TIME_NONE, 1);
     /* a negotiation that the flush cut short is done again */
     gst_pad_mark_reconfigure (self->srcpad);
     break;
@@ -325,6 +416,7 @@ handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
   case GST_EVENT_SEGMENT:
     drain (self, FALSE);
     self->batch_pts = GST_CLOCK_TIME_NONE;
+    gst_event_copy_segment (event, &self->segment);
     break;
   case GST_EVENT_EOS:
     drain (self, TRUE);
@@ -375,6 +467,7 @@ reset (GstSimclrEncoder *self)
   _gst_simclr_encoder_drop_batch (self);
   _gst_simclr_encoder_close (self);
   g_clear_pointer (&self->pictures, g_free);
+  g_clear_pointer (&self->offsets, g_free);
   g_clear_pointer (&self->times, g_free);
   g_clear_pointer (&self->frames, g_free);
   self->pairs = 0;
@@ -382,13 +475,18 @@ reset (GstSimclrEncoder *self)
   gst_video_info_init (&self->info);
   self->mode = GST_SIMCLR_ENCODER_MODE_NONE;
   self->late_flow = GST_FLOW_OK;
+  gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+  self->embedded = self->skipped = 0;
   self->failed = FALSE;
   self->training = FALSE;
   self->capacity = 0;
   self->rows = 0;
   GST_OBJECT_LOCK (self);
   self->latency = 0;
+  self->earliest = GST_CLOCK_TIME_NONE;
   self->embedding_size = 0;
+  self->trains = self->is_followed = FALSE;
+  g_clear_object (&self->offered);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -514,6 +612,36 @@ install_properties (GObjectClass *klass)
       g_param_spec_uint ("threads", "Threads",
           "Threads that compute; 0: one for each processor this process may use.", 0, 1024, 0,
           flags));
+  g_object_class_install_property (klass, PROP_NICE,
+      g_param_spec_uint ("nice", "Niceness",
+          "How far the threads that compute give way to others, as nice(1), 0 to 19; training too "
+          "runs in "
+          "them. Only on Linux.",
+          0, 19, 0, flags));
+  g_object_class_install_property (klass, PROP_MAX_CPU,
+      g_param_spec_double ("max-cpu", "Maximum share of time",
+          "Share of the time that training steps may take, 0.01 to 1: after each step training "
+          "rests as long "
+          "as it takes to keep it. Not used when embedding.",
+          0.01, 1, 1, flags));
+  g_object_class_install_property (klass, PROP_FOLLOW,
+      g_param_spec_boolean ("follow", "Follow",
+          "Take new versions of location as they are written, by another process for example; with "
+          "a "
+          "model, all who share it do. Frames pass without an embedding until there is a file. Not "
+          "used when "
+          "training.",
+          FALSE, flags));
+  g_object_class_install_property (klass, PROP_FOLLOW_INTERVAL,
+      g_param_spec_uint64 ("follow-interval", "Follow interval",
+          "Nanoseconds between two looks at a file that is followed, at least.", 0, G_MAXINT64,
+          GST_SECOND, flags));
+  g_object_class_install_property (klass, PROP_QOS,
+      g_param_spec_boolean ("qos", "Quality of service",
+          "Frames that downstream calls too late pass without an embedding; tensors are not made "
+          "of "
+          "them.",
+          TRUE, flags));
   g_object_class_install_property (klass, PROP_SEED,
       g_param_spec_uint64 ("seed", "Seed",
           "Seed of an untrained encoder's weights: the same seed gives the same weights.", 0,
@@ -559,7 +687,12 @@ gst_simclr_encoder_init (GstSimclrEncoder *self)
   settings->output = SIMCLR_OUTPUT_REPRESENTATION;
   settings->precision = SIMCLR_PRECISION_AUTO;
   settings->provider = SIMCLR_PROVIDER_AUTO;
+  settings->max_cpu = 1;
+  settings->follow_interval = GST_SECOND;
+  settings->qos = TRUE;
 
+  self->earliest = GST_CLOCK_TIME_NONE;
+  gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
   self->gate = gst_simclr_forward_gate_new ();
   self->clock = gst_system_clock_obtain ();
   g_queue_init (&self->held);
@@ -574,6 +707,7 @@ gst_simclr_encoder_init (GstSimclrEncoder *self)
   gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
 
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
+  gst_pad_set_event_function (self->srcpad, src_event);
   gst_pad_set_query_function (self->srcpad, _gst_simclr_encoder_src_query);
   gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
 }

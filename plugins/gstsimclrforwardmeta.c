@@ -12,6 +12,8 @@ struct _GstSimclrForwardGate
   gboolean flushing; /* lock */
   gboolean closed;   /* lock */
   gboolean waiting;  /* lock: the encoder is at the gate */
+  gint64 opened_at;  /* lock: monotonic time, when the last wait was over; 0: never */
+  gint64 rest_from;  /* lock: monotonic time, when the last pass came back; 0: none has */
 };
 
 struct _GstSimclrForwardTicket
@@ -52,8 +54,22 @@ gst_simclr_forward_gate_unref (GstSimclrForwardGate *self)
   g_free (self);
 }
 
+/* A step that took so long rests so long that it was the share of both; lock held. */
+static void
+rest (GstSimclrForwardGate *self, gdouble share)
+{
+  gint64 end;
+
+  if (share >= 1 || self->rest_from == 0)
+    return;
+  end =
+      self->rest_from + (gint64) ((gdouble) (self->rest_from - self->opened_at) * (1 / share - 1));
+  while (!self->flushing && g_cond_wait_until (&self->changed, &self->lock, end))
+    ;
+}
+
 gboolean
-gst_simclr_forward_gate_wait (GstSimclrForwardGate *self)
+gst_simclr_forward_gate_wait (GstSimclrForwardGate *self, gdouble share)
 {
   gboolean open;
 
@@ -61,8 +77,13 @@ gst_simclr_forward_gate_wait (GstSimclrForwardGate *self)
   self->waiting = TRUE;
   while (self->out > 0 && !self->flushing)
     g_cond_wait (&self->changed, &self->lock);
+  rest (self, share);
   self->waiting = FALSE;
   open = !self->flushing;
+  if (open) {
+    self->opened_at = g_get_monotonic_time ();
+    self->rest_from = 0;
+  }
   g_mutex_unlock (&self->lock);
   return open;
 }
@@ -117,6 +138,7 @@ ticket_return (GstSimclrForwardTicket *self)
   if (!self->returned) {
     self->returned = TRUE;
     gate->out--;
+    gate->rest_from = g_get_monotonic_time ();
     g_cond_broadcast (&gate->changed);
   }
   g_mutex_unlock (&gate->lock);

@@ -15,8 +15,9 @@ typedef struct _GstSimclrForwardGate GstSimclrForwardGate;
 GstSimclrForwardGate *gst_simclr_forward_gate_new (void) G_GNUC_WARN_UNUSED_RESULT;
 void gst_simclr_forward_gate_unref (GstSimclrForwardGate *self);
 
-/* Waits until no pass is out; FALSE as soon as, and as long as, the gate is flushing. */
-gboolean gst_simclr_forward_gate_wait (GstSimclrForwardGate *self);
+/* Waits until no pass is out, and then until passes have been out for no more than the share of the time (0
+ * to 1); FALSE as soon as, and as long as, the gate is flushing. */
+gboolean gst_simclr_forward_gate_wait (GstSimclrForwardGate *self, gdouble share);
 /* Whether somebody is in that wait now. */
 gboolean gst_simclr_forward_gate_is_waited_at (GstSimclrForwardGate *self);
 void gst_simclr_forward_gate_set_flushing (GstSimclrForwardGate *self, gboolean flushing);

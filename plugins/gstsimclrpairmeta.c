@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrpairmeta.h"
 
+#include "gstsimclrneighbourmeta.h"
+
 /* Fields of each view, in the order of set_view(); on the meta they are called view1-... and
  * view2-.... Quarks, because a structure is filled for every frame. */
 static const gchar *const view_fields[] = {
@@ -52,29 +54,17 @@ gst_simclr_pair_meta_register (void)
   g_once_init_leave (&once, 1);
 }
 
-static GstStaticCaps original_time_caps = GST_STATIC_CAPS ("timestamp/x-running-time");
-
 static gint64
 to_signed (GstClockTime time)
 {
   return time <= G_MAXINT64 ? (gint64) time : -1; /* GST_CLOCK_TIME_NONE is above */
 }
 
-/* Which a replay attached, or GST_CLOCK_TIME_NONE. */
-static GstClockTime
-get_original_time (GstBuffer *buffer)
-{
-  g_autoptr (GstCaps) caps = gst_static_caps_get (&original_time_caps);
-  GstReferenceTimestampMeta *meta = gst_buffer_get_reference_timestamp_meta (buffer, caps);
-
-  return meta != NULL ? meta->timestamp : GST_CLOCK_TIME_NONE;
-}
-
 void
 gst_simclr_pair_get_times (GstBuffer *buffer, gint64 times[2])
 {
   GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, GST_SIMCLR_PAIR_META_NAME);
-  GstClockTime original = get_original_time (buffer), views[2];
+  GstClockTime original = gst_simclr_get_original_time (buffer), views[2];
 
   times[0] = times[1] =
       to_signed (GST_CLOCK_TIME_IS_VALID (original) ? original : GST_BUFFER_PTS (buffer));

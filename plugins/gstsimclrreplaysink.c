@@ -1,169 +1,66 @@
-/* simclrreplay's sink pad: frames come in at the camera's rate and are stored, without waiting.
+/* simclrreplay's sink pads: streams come in at the camera's rate, without waiting.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
-
-#include "gstsimclrframemeta.h"
-
-#include <gst/video/video.h>
 
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
 
 GstStaticPadTemplate gst_simclr_replay_sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
 
-/* What the buffer keeps from being freed, in bytes. */
-static gsize
-buffer_footprint (GstBuffer *buffer)
+GstStaticPadTemplate gst_simclr_replay_request_template = GST_STATIC_PAD_TEMPLATE (
+    "sink_%u", GST_PAD_SINK, GST_PAD_REQUEST, GST_STATIC_CAPS ("video/x-raw"));
+
+static GstSimclrReplayInput *
+get_input (GstPad *pad)
 {
-  gsize bytes = 0;
-
-  for (guint i = 0; i < gst_buffer_n_memory (buffer); i++) {
-    gsize whole = 0;
-
-    gst_memory_get_sizes (gst_buffer_peek_memory (buffer, i), NULL, &whole);
-    bytes += whole;
-  }
-  return bytes;
+  return gst_pad_get_element_private (pad);
 }
 
+/* Whether no other camera is linked; lock held. */
 static gboolean
-pool_is_bounded (GstSimclrReplay *self, GstBufferPool *pool)
+is_alone (GstSimclrReplay *self, GstSimclrReplayInput *input)
 {
-  GstStructure *config;
-  guint max_buffers = 0;
+  for (guint i = 0; i < self->inputs->len; i++) {
+    GstSimclrReplayInput *other = g_ptr_array_index (self->inputs, i);
 
-  if (pool == self->pool)
-    return self->pool_is_bounded;
-
-  config = gst_buffer_pool_get_config (pool);
-  if (!gst_buffer_pool_config_get_params (config, NULL, NULL, NULL, &max_buffers))
-    max_buffers = 0;
-  gst_structure_free (config);
-
-  gst_object_replace ((GstObject **) &self->pool, GST_OBJECT (pool));
-  self->pool_is_bounded = max_buffers > 0;
-  GST_DEBUG_OBJECT (self, "frames come from %" GST_PTR_FORMAT " of at most %u buffers (0: any): %s",
-      pool, max_buffers, max_buffers > 0 ? "copying" : "holding by reference");
-  return self->pool_is_bounded;
+    if (other != input && gst_pad_is_linked (other->pad))
+      return FALSE;
+  }
+  return TRUE;
 }
 
-/* A frame is held by reference unless that starves somebody (a pool that runs dry, a device's or
- * another buffer's memory) or keeps much more memory than the frame's. */
+/* Whether the stream of every pad that has one has ended; lock held. */
 static gboolean
-must_copy (GstSimclrReplay *self, GstBuffer *buffer)
+have_all_ended (GstSimclrReplay *self)
 {
-  gsize size = gst_buffer_get_size (buffer);
+  for (guint i = 0; i < self->inputs->len; i++) {
+    GstSimclrReplayInput *input = g_ptr_array_index (self->inputs, i);
 
-  if (buffer->pool && pool_is_bounded (self, buffer->pool))
-    return TRUE;
-  if (gst_buffer_get_parent_buffer_meta (buffer))
-    return TRUE;
-  for (guint i = 0; i < gst_buffer_n_memory (buffer); i++) {
-    if (!gst_memory_is_type (gst_buffer_peek_memory (buffer, i), GST_ALLOCATOR_SYSMEM))
-      return TRUE;
+    if (!input->ended && (input->started || gst_pad_is_linked (input->pad)))
+      return FALSE;
   }
-  return buffer_footprint (buffer) > size + size / 4;
-}
-
-static GstFlowReturn
-check_flow (GstSimclrReplay *self, gsize bytes, gboolean *admitted, guint64 *number)
-{
-  GstFlowReturn flow;
-
-  g_mutex_lock (&self->lock);
-  flow = self->flow == GST_FLOW_OK && self->input_ended ? GST_FLOW_EOS : self->flow;
-  *admitted = flow == GST_FLOW_OK && simclr_replay_admits (self->memory, bytes);
-  *number = self->received;
-  self->received += flow == GST_FLOW_OK ? 1 : 0;
-  g_mutex_unlock (&self->lock);
-  return flow;
-}
-
-static gboolean
-has_no_picture (GstBuffer *buffer)
-{
-  return GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP) ||
-         GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_CORRUPTED) ||
-         gst_buffer_get_size (buffer) == 0;
-}
-
-/* Takes the frame. */
-static GstFlowReturn
-store (GstSimclrReplay *self, GstBuffer *buffer, guint64 number, gboolean is_copy)
-{
-  g_autoptr (GError) error = NULL;
-  gsize bytes = buffer_footprint (buffer);
-  GstSample *frame = gst_sample_new (buffer, self->caps, &self->segment,
-      gst_structure_new (GST_SIMCLR_FRAME_META_NAME, "number", G_TYPE_UINT64, number, NULL));
-  GstFlowReturn flow;
-
-  gst_buffer_unref (buffer);
-  g_mutex_lock (&self->lock);
-  flow = self->flow;
-  if (flow != GST_FLOW_OK) {
-    gst_sample_unref (frame);
-  } else if (!simclr_replay_add (self->memory, frame, bytes, &error)) {
-    flow = GST_FLOW_ERROR;
-    gst_simclr_replay_set_flow (self, flow);
-  } else {
-    self->copied += is_copy ? 1 : 0;
-    if (!self->filled && (simclr_replay_get_length (self->memory) >= self->run.min_fill ||
-                             simclr_replay_is_full (self->memory))) {
-      self->filled = TRUE;
-    }
-    g_cond_signal (&self->wake);
-  }
-  g_mutex_unlock (&self->lock);
-
-  if (error) {
-    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-        ("Could not store a frame with max-bytes=%" G_GUINT64_FORMAT
-         " and capacity=%" G_GUINT64_FORMAT ": %s.",
-            self->run.max_bytes, self->run.capacity, error->message),
-        ("raise them, make the frames smaller before they come here, or choose policy=reservoir"));
-  }
-  return flow;
+  return TRUE;
 }
 
 static GstFlowReturn
 gst_simclr_replay_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstSimclrReplay *self = GST_SIMCLR_REPLAY (parent);
-  gsize size = gst_buffer_get_size (buffer);
-  gboolean admitted, is_copy = FALSE;
+  GstSimclrReplayInput *input = get_input (pad);
+  GstFlowReturn flow;
   guint64 number;
-  GstFlowReturn flow = check_flow (self, size, &admitted, &number);
 
-  GST_LOG_OBJECT (self, "%s %" GST_PTR_FORMAT, admitted ? "storing" : "passing by", buffer);
-  if (flow != GST_FLOW_OK) {
-    gst_buffer_unref (buffer);
-    return flow;
-  }
-  if (!self->caps) {
-    gst_buffer_unref (buffer);
-    return GST_FLOW_NOT_NEGOTIATED;
-  }
-  if (has_no_picture (buffer)) {
-    gst_buffer_unref (buffer);
-    g_mutex_lock (&self->lock);
-    self->ignored++;
-    g_mutex_unlock (&self->lock);
-    return GST_FLOW_OK;
-  }
-
-  if (admitted && must_copy (self, buffer)) {
-    GstBuffer *copy = gst_buffer_copy_deep (buffer);
-
-    gst_buffer_unref (buffer);
-    if (!copy) {
-      GST_ELEMENT_ERROR (self, RESOURCE, READ, ("Could not copy a frame of %zu bytes.", size),
-          ("its memory cannot be mapped"));
-      return GST_FLOW_ERROR;
-    }
-    buffer = copy;
-    is_copy = TRUE;
-  }
-  return store (self, buffer, number, is_copy);
+  g_mutex_lock (&self->lock);
+  flow = self->flow == GST_FLOW_OK && input->ended ? GST_FLOW_EOS : self->flow;
+  if (input->flushing)
+    flow = GST_FLOW_FLUSHING;
+  number = self->received;
+  self->received += flow == GST_FLOW_OK ? 1 : 0;
+  g_mutex_unlock (&self->lock);
+  if (flow == GST_FLOW_OK)
+    return gst_simclr_replay_take_frame (self, input, buffer, number);
+  gst_buffer_unref (buffer);
+  return flow;
 }
 
 /* Two events of which only the later one matters. */
@@ -207,11 +104,41 @@ drop_unless_sticky (gpointer data, gpointer user_data)
     gst_event_unref (event);
 }
 
+/* Wakes a streaming thread that waits for training. */
+static void
+set_flushing (GstSimclrReplay *self, GstSimclrReplayInput *input, gboolean flushing)
+{
+  g_mutex_lock (&self->lock);
+  input->flushing = flushing;
+  if (flushing && !gst_pad_is_active (self->srcpad))
+    gst_simclr_replay_set_flow (self, GST_FLOW_FLUSHING);
+  g_cond_broadcast (&self->wake);
+  g_mutex_unlock (&self->lock);
+}
+
+/* One camera of several begins anew; the others, and training, go on. */
 static gboolean
-flush_start (GstSimclrReplay *self, GstEvent *event)
+is_flush_of_one (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
+{
+  gboolean alone;
+
+  g_mutex_lock (&self->lock);
+  alone = is_alone (self, input);
+  g_mutex_unlock (&self->lock);
+  if (alone)
+    return FALSE;
+  gst_event_unref (event);
+  return TRUE;
+}
+
+static gboolean
+flush_start (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
 {
   gboolean sent;
 
+  set_flushing (self, input, TRUE);
+  if (is_flush_of_one (self, input, event))
+    return TRUE;
   g_mutex_lock (&self->lock);
   gst_simclr_replay_set_flow (self, GST_FLOW_FLUSHING);
   g_mutex_unlock (&self->lock);
@@ -221,20 +148,25 @@ flush_start (GstSimclrReplay *self, GstEvent *event)
 }
 
 static gboolean
-flush_stop (GstSimclrReplay *self, GstEvent *event)
+flush_stop (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
 {
   gboolean sent, reset_time;
   GQueue kept = G_QUEUE_INIT;
 
+  gst_segment_init (&input->segment, GST_FORMAT_UNDEFINED);
+  input->run = 0;
+  g_mutex_lock (&self->lock);
+  input->ended = input->flushing = self->input_ended = FALSE;
+  g_mutex_unlock (&self->lock);
+  if (is_flush_of_one (self, input, event))
+    return TRUE;
   gst_event_parse_flush_stop (event, &reset_time);
   sent = gst_pad_push_event (self->srcpad, event);
-  gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
 
   g_mutex_lock (&self->lock);
   g_queue_foreach (&self->pending, drop_unless_sticky, &kept);
   g_queue_clear (&self->pending);
   self->pending = kept;
-  self->input_ended = FALSE;
   self->need_segment = TRUE;
   self->was_flushed = self->was_flushed || reset_time;
   gst_simclr_replay_restart (self);
@@ -243,22 +175,25 @@ flush_stop (GstSimclrReplay *self, GstEvent *event)
 }
 
 static gboolean
-end_of_input (GstSimclrReplay *self, GstEvent *event)
+end_of_input (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
 {
   GstFlowReturn flow;
 
   gst_event_unref (event);
   g_mutex_lock (&self->lock);
-  self->input_ended = TRUE;
+  input->ended = TRUE;
+  self->input_ended = have_all_ended (self);
   flow = self->flow;
-  GST_INFO_OBJECT (self, "input ended: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " frames held",
+  GST_INFO_OBJECT (input->pad,
+      "input ended: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " frames held",
       simclr_replay_get_length (self->memory), simclr_replay_get_seen (self->memory));
-  if (self->run.policy != SIMCLR_REPLAY_POLICY_ALL && self->pushed < self->run.min_fill)
+  if (self->input_ended && self->run.policy != SIMCLR_REPLAY_POLICY_ALL &&
+      self->pushed < self->run.min_fill)
     GST_WARNING_OBJECT (self,
         "input ended when %" G_GUINT64_FORMAT " samples had been pushed, and sampling ends with "
         "it; policy=all trains on a file or folder",
         self->pushed);
-  g_cond_signal (&self->wake);
+  g_cond_broadcast (&self->wake);
   g_mutex_unlock (&self->lock);
 
   /* no chain call will carry it upstream any more */
@@ -267,15 +202,25 @@ end_of_input (GstSimclrReplay *self, GstEvent *event)
   return TRUE;
 }
 
-/* What the stream before it still had to say is dropped. After the end of one the same memory goes
- * on. */
+/* The output continues the stream of the first camera that has one; streams that join it are silent. What
+ * the stream before it still had to say is dropped. After the end of one the same memory goes on. */
 static void
-new_stream (GstSimclrReplay *self, GstEvent *event)
+new_stream (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
 {
+  input->run = 0;
   g_mutex_lock (&self->lock);
-  g_queue_clear_full (&self->pending, (GDestroyNotify) gst_event_unref);
-  g_queue_push_tail (&self->pending, event);
-  g_cond_signal (&self->wake);
+  input->started = TRUE;
+  input->ended = FALSE;
+  if (!self->main_input)
+    self->main_input = input;
+  if (self->main_input == input) {
+    g_queue_clear_full (&self->pending, (GDestroyNotify) gst_event_unref);
+    g_queue_push_tail (&self->pending, event);
+    self->started = TRUE;
+  } else {
+    gst_event_unref (event);
+  }
+  g_cond_broadcast (&self->wake);
   if (self->input_ended) {
     self->input_ended = FALSE;
     if (self->flow == GST_FLOW_EOS) {
@@ -286,45 +231,64 @@ new_stream (GstSimclrReplay *self, GstEvent *event)
   g_mutex_unlock (&self->lock);
 }
 
+static void
+new_segment (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
+{
+  gst_event_copy_segment (event, &input->segment);
+  input->run = 0;
+  g_mutex_lock (&self->lock);
+  if (self->main_input == input)
+    self->seqnum = gst_event_get_seqnum (event);
+  g_mutex_unlock (&self->lock);
+  gst_event_unref (event);
+}
+
+static gboolean
+other_event (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
+{
+  if (!GST_EVENT_IS_SERIALIZED (event))
+    return gst_pad_event_default (input->pad, GST_OBJECT (self), event);
+  g_mutex_lock (&self->lock);
+  if (self->main_input == input || is_alone (self, input))
+    enqueue (self, event);
+  else
+    gst_event_unref (event);
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
 static gboolean
 gst_simclr_replay_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   GstSimclrReplay *self = GST_SIMCLR_REPLAY (parent);
+  GstSimclrReplayInput *input = get_input (pad);
+  gboolean done;
   GstCaps *caps;
 
-  GST_DEBUG_OBJECT (self, "%" GST_PTR_FORMAT, event);
+  GST_DEBUG_OBJECT (pad, "%" GST_PTR_FORMAT, event);
   switch (GST_EVENT_TYPE (event)) {
   case GST_EVENT_FLUSH_START:
-    return flush_start (self, event);
+    return flush_start (self, input, event);
   case GST_EVENT_FLUSH_STOP:
-    return flush_stop (self, event);
+    return flush_stop (self, input, event);
   case GST_EVENT_EOS:
-    return end_of_input (self, event);
+    return end_of_input (self, input, event);
   case GST_EVENT_STREAM_START:
-    new_stream (self, event);
+    new_stream (self, input, event);
     return TRUE;
   case GST_EVENT_CAPS:
     gst_event_parse_caps (event, &caps);
-    gst_caps_replace (&self->caps, caps);
+    done = gst_simclr_replay_set_input_caps (self, input, caps);
     gst_event_unref (event);
-    return TRUE;
+    return done;
   case GST_EVENT_SEGMENT:
-    gst_event_copy_segment (event, &self->segment);
-    g_mutex_lock (&self->lock);
-    self->seqnum = gst_event_get_seqnum (event);
-    g_mutex_unlock (&self->lock);
-    gst_event_unref (event);
+    new_segment (self, input, event);
     return TRUE;
   case GST_EVENT_GAP:
     gst_event_unref (event);
     return TRUE;
   default:
-    if (!GST_EVENT_IS_SERIALIZED (event))
-      return gst_pad_event_default (pad, parent, event);
-    g_mutex_lock (&self->lock);
-    enqueue (self, event);
-    g_mutex_unlock (&self->lock);
-    return TRUE;
+    return other_event (self, input, event);
   }
 }
 
@@ -355,10 +319,28 @@ propose_allocation (GstQuery *query)
   return TRUE;
 }
 
+/* Where frames are converted any may come in; else those that downstream takes. */
+static void
+answer_caps (GstSimclrReplay *self, GstPad *pad, GstQuery *query)
+{
+  g_autoptr (GstCaps) caps = gst_pad_get_pad_template_caps (pad);
+  GstCaps *filter;
+
+  gst_query_parse_caps (query, &filter);
+  if (!gst_simclr_replay_converts (self))
+    gst_caps_take (&caps, gst_pad_peer_query_caps (self->srcpad, caps));
+  if (filter)
+    gst_caps_take (&caps, gst_caps_intersect_full (filter, caps, GST_CAPS_INTERSECT_FIRST));
+  gst_query_set_caps_result (query, caps);
+}
+
 static gboolean
 gst_simclr_replay_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   switch (GST_QUERY_TYPE (query)) {
+  case GST_QUERY_CAPS:
+    answer_caps (GST_SIMCLR_REPLAY (parent), pad, query);
+    return TRUE;
   case GST_QUERY_ALLOCATION:
     return propose_allocation (query);
   case GST_QUERY_DRAIN:
@@ -375,38 +357,78 @@ gst_simclr_replay_sink_activate_mode (
     GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
 {
   GstSimclrReplay *self = GST_SIMCLR_REPLAY (parent);
+  GstSimclrReplayInput *input = get_input (pad);
 
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
+  set_flushing (self, input, !active);
   if (!active) {
-    g_mutex_lock (&self->lock);
-    gst_simclr_replay_set_flow (self, GST_FLOW_FLUSHING);
-    g_mutex_unlock (&self->lock);
     /* until the last chain call has returned */
     GST_PAD_STREAM_LOCK (pad);
-    gst_simclr_replay_reset_sink (self);
+    gst_simclr_replay_reset_input (input);
     GST_PAD_STREAM_UNLOCK (pad);
   }
   return TRUE;
 }
 
-void
-gst_simclr_replay_reset_sink (GstSimclrReplay *self)
+/* Of one camera, or any of several. */
+GstCaps *
+gst_simclr_replay_get_input_caps (GstSimclrReplay *self)
 {
-  gst_clear_caps (&self->caps);
-  gst_clear_object (&self->pool);
-  gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+  g_autoptr (GPtrArray) pads = g_ptr_array_new_with_free_func (gst_object_unref);
+  GstCaps *caps = gst_caps_new_empty ();
+
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->inputs->len; i++) {
+    GstSimclrReplayInput *input = g_ptr_array_index (self->inputs, i);
+
+    if (gst_pad_is_linked (input->pad))
+      g_ptr_array_add (pads, gst_object_ref (input->pad));
+  }
+  g_mutex_unlock (&self->lock);
+  for (guint i = 0; i < pads->len; i++)
+    caps = gst_caps_merge (caps, gst_pad_peer_query_caps (g_ptr_array_index (pads, i), NULL));
+  if (pads->len == 0)
+    gst_caps_take (&caps, gst_pad_get_pad_template_caps (self->srcpad));
+  return caps;
+}
+
+GstSimclrReplayInput *
+gst_simclr_replay_add_input (
+    GstSimclrReplay *self, GstPadTemplate *template, const gchar *name, guint source)
+{
+  GstSimclrReplayInput *input = g_new0 (GstSimclrReplayInput, 1);
+
+  input->pad = gst_pad_new_from_template (template, name);
+  input->source = source;
+  gst_simclr_replay_reset_input (input);
+  gst_pad_set_element_private (input->pad, input);
+  gst_pad_set_chain_function (input->pad, gst_simclr_replay_chain);
+  gst_pad_set_event_function (input->pad, gst_simclr_replay_sink_event);
+  gst_pad_set_query_function (input->pad, gst_simclr_replay_sink_query);
+  gst_pad_set_activatemode_function (input->pad, gst_simclr_replay_sink_activate_mode);
+  g_mutex_lock (&self->lock);
+  g_ptr_array_add (self->inputs, input);
+  g_mutex_unlock (&self->lock);
+  return input;
+}
+
+/* Its frames stay in the memory. The others may have waited for its end. */
+void
+gst_simclr_replay_remove_input (GstSimclrReplay *self, GstPad *pad)
+{
+  g_mutex_lock (&self->lock);
+  if (self->main_input == get_input (pad))
+    self->main_input = NULL;
+  g_ptr_array_remove (self->inputs, get_input (pad));
+  self->input_ended = self->input_ended || (self->started && have_all_ended (self));
+  g_cond_broadcast (&self->wake);
+  g_mutex_unlock (&self->lock);
 }
 
 void
-gst_simclr_replay_init_sink (GstSimclrReplay *self)
+gst_simclr_replay_input_free (gpointer data)
 {
-  self->sinkpad = gst_pad_new_from_static_template (&gst_simclr_replay_sink_template, "sink");
-  gst_pad_set_chain_function (self->sinkpad, gst_simclr_replay_chain);
-  gst_pad_set_event_function (self->sinkpad, gst_simclr_replay_sink_event);
-  gst_pad_set_query_function (self->sinkpad, gst_simclr_replay_sink_query);
-  gst_pad_set_activatemode_function (self->sinkpad, gst_simclr_replay_sink_activate_mode);
-  GST_PAD_SET_PROXY_CAPS (self->sinkpad);
-  gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
-  gst_simclr_replay_reset_sink (self);
+  gst_simclr_replay_reset_input (data);
+  g_free (data);
 }

@@ -3,25 +3,35 @@
 #include "gstsimclrreplayprivate.h"
 
 #include "gstsimclrframemeta.h"
+#include "gstsimclrmodelquery.h"
+#include "gstsimclrneighbourmeta.h"
 #include "gstsimclrresumequery.h"
-
-#include <gst/video/video.h>
 
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
 
 GstStaticPadTemplate gst_simclr_replay_src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
 
-static GstStaticCaps original_time_caps = GST_STATIC_CAPS ("timestamp/x-running-time");
-
 typedef enum
 {
   TURN_WAIT,   /* for frames, or for the end of the input */
   TURN_START,  /* say at once that there is a stream: sinks that preroll need not wait for frames */
   TURN_LOCATE, /* ask where the sequence starts */
+  TURN_EMBED,  /* what has come in, with the weights of now */
+  TURN_SAVE,   /* the memory, beside the trainer's checkpoint */
   TURN_SAMPLE,
   TURN_END,
 } Turn;
+
+/* One sample, as it is taken from the memory. */
+typedef struct
+{
+  GstSample *frame;
+  guint64 number; /* of the frame */
+  guint64 index;  /* of the sample */
+  gboolean need_segment;
+  gboolean was_flushed;
+} Drawn;
 
 /* Stream-start, if any, is the first of the pending events. */
 static gboolean
@@ -37,7 +47,43 @@ may_begin (GstSimclrReplay *self)
 {
   if (self->input_ended)
     return TRUE;
-  return self->run.policy != SIMCLR_REPLAY_POLICY_ALL && self->filled;
+  return self->run.policy != SIMCLR_REPLAY_POLICY_ALL && self->filled && self->started;
+}
+
+/* A whole number as the product may be is not to be missed by rounding. */
+guint64
+gst_simclr_replay_count_samples (GstSimclrReplay *self, gdouble samples_per_frame)
+{
+  return (guint64) (samples_per_frame * (gdouble) self->frames + 1e-6);
+}
+
+/* Training must not go over and over what there is while nothing new comes in. */
+static gboolean
+is_ahead (GstSimclrReplay *self)
+{
+  return self->run.max_samples > 0 && !self->input_ended &&
+         self->pushed >= gst_simclr_replay_count_samples (self, self->run.max_samples);
+}
+
+/* What to do next with all that has been asked; lock held. */
+static Turn
+next_sampling_turn (GstSimclrReplay *self, guint64 length)
+{
+  if (self->run.num_samples > 0 && self->next_sample >= self->run.num_samples)
+    return TURN_END;
+  if (self->must_save)
+    return TURN_SAVE;
+  if (self->run.policy == SIMCLR_REPLAY_POLICY_ALL) {
+    gboolean done = self->run.epochs > 0 && self->next_sample / length >= self->run.epochs;
+
+    return done ? TURN_END : TURN_SAMPLE;
+  }
+  /* what came in before the end was worth min-fill samples at least */
+  if (self->input_ended && self->pushed >= MIN (self->run.min_fill, length))
+    return TURN_END;
+  if (gst_simclr_replay_may_embed (self))
+    return TURN_EMBED;
+  return is_ahead (self) ? TURN_WAIT : TURN_SAMPLE;
 }
 
 /* What to do next; lock held. */
@@ -52,19 +98,7 @@ next_turn (GstSimclrReplay *self)
     return TURN_WAIT;
   if (length == 0)
     return self->input_ended ? TURN_END : TURN_WAIT;
-  if (!self->located)
-    return TURN_LOCATE;
-  if (self->run.num_samples > 0 && self->next_sample >= self->run.num_samples)
-    return TURN_END;
-  if (self->run.policy == SIMCLR_REPLAY_POLICY_ALL) {
-    gboolean done = self->run.epochs > 0 && self->next_sample / length >= self->run.epochs;
-
-    return done ? TURN_END : TURN_SAMPLE;
-  }
-  /* what came in before the end was worth min-fill samples at least */
-  if (self->input_ended && self->pushed >= MIN (self->run.min_fill, length))
-    return TURN_END;
-  return TURN_SAMPLE;
+  return self->located ? next_sampling_turn (self, length) : TURN_LOCATE;
 }
 
 /* Asks downstream how far an earlier run came. */
@@ -139,7 +173,39 @@ frame_duration (GstBuffer *buffer, GstCaps *caps)
   return GST_CLOCK_TIME_NONE;
 }
 
-/* Which frame of the input it is. */
+/* When a stored frame came in, as running time of the input; GST_CLOCK_TIME_NONE: unknown. */
+static GstClockTime
+original_time (GstSample *frame)
+{
+  GstBuffer *stored = gst_sample_get_buffer (frame);
+  GstSegment *segment = gst_sample_get_segment (frame);
+
+  if (segment->format != GST_FORMAT_TIME || !GST_BUFFER_PTS_IS_VALID (stored))
+    return GST_CLOCK_TIME_NONE;
+  return gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (stored));
+}
+
+/* Another frame of the same shot, where simclraugment wants one. */
+static void
+add_neighbour (GstSimclrReplay *self, const Drawn *drawn, GstBuffer *buffer)
+{
+  GstClockTime window = gst_simclr_window_query (self->srcpad);
+  g_autoptr (GstSample) neighbour = NULL;
+
+  if (window == 0)
+    return;
+  g_mutex_lock (&self->lock);
+  neighbour = simclr_replay_neighbour (self->memory, drawn->number, window, drawn->index, NULL);
+  if (neighbour)
+    gst_sample_ref (neighbour);
+  g_mutex_unlock (&self->lock);
+  if (neighbour &&
+      gst_caps_is_equal (gst_sample_get_caps (neighbour), gst_sample_get_caps (drawn->frame)))
+    gst_buffer_add_simclr_neighbour_meta (
+        buffer, gst_sample_get_buffer (neighbour), original_time (neighbour));
+}
+
+/* Which frame of the input it is; one from a file is none. */
 static void
 add_number (GstSample *frame, GstBuffer *buffer)
 {
@@ -153,30 +219,23 @@ add_number (GstSample *frame, GstBuffer *buffer)
 
 /* A new buffer around the stored frame's memory, with a place on the output's timeline. */
 static GstBuffer *
-make_output (GstSimclrReplay *self, GstSample *frame, guint64 index)
+make_output (GstSimclrReplay *self, const Drawn *drawn)
 {
-  GstBuffer *stored = gst_sample_get_buffer (frame);
+  GstBuffer *stored = gst_sample_get_buffer (drawn->frame);
   GstBuffer *buffer = gst_buffer_copy (stored);
-  GstClockTime duration = frame_duration (stored, gst_sample_get_caps (frame));
-  GstSegment *segment = gst_sample_get_segment (frame);
+  GstClockTime duration = frame_duration (stored, gst_sample_get_caps (drawn->frame));
+  GstClockTime time = original_time (drawn->frame);
 
-  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (stored)) {
-    GstClockTime time =
-        gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (stored));
+  if (GST_CLOCK_TIME_IS_VALID (time))
+    gst_simclr_set_original_time (buffer, time, GST_BUFFER_DURATION (stored));
+  add_number (drawn->frame, buffer);
+  add_neighbour (self, drawn, buffer);
 
-    if (GST_CLOCK_TIME_IS_VALID (time)) {
-      g_autoptr (GstCaps) caps = gst_static_caps_get (&original_time_caps);
-
-      gst_buffer_add_reference_timestamp_meta (buffer, caps, time, GST_BUFFER_DURATION (stored));
-    }
-  }
-
-  add_number (frame, buffer);
   GST_BUFFER_PTS (buffer) = self->position;
   GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
   GST_BUFFER_DURATION (buffer) = duration;
-  GST_BUFFER_OFFSET (buffer) = index;
-  GST_BUFFER_OFFSET_END (buffer) = index + 1;
+  GST_BUFFER_OFFSET (buffer) = drawn->index;
+  GST_BUFFER_OFFSET_END (buffer) = drawn->index + 1;
   GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
   if (GST_CLOCK_TIME_IS_VALID (duration))
     self->position += duration;
@@ -202,6 +261,7 @@ finish (GstSimclrReplay *self, GQueue *events)
   if (self->src_caps)
     push_events (self, events);
   g_queue_clear_full (events, (GDestroyNotify) gst_event_unref);
+  gst_simclr_replay_save (self, TRUE); /* whoever sees the end finds it written */
   push_numbered (self, gst_event_new_eos ());
   stop_sampling (self);
 }
@@ -222,16 +282,33 @@ give_up (GstSimclrReplay *self, GstFlowReturn flow)
   /* the input hears of it by its next frame; without one nobody but us can tell */
   if (is_error && input_ended)
     GST_ELEMENT_FLOW_ERROR (self, flow);
+  if (flow == GST_FLOW_EOS)
+    gst_simclr_replay_save (self, TRUE);
   if (flow == GST_FLOW_EOS || (is_error && input_ended))
     push_numbered (self, gst_event_new_eos ());
   stop_sampling (self);
 }
 
-/* Waits for a turn other than TURN_WAIT. FALSE: sampling has to stop. For all but TURN_LOCATE it hands
- * out what goes with it. */
+/* Lock held. */
+static void
+draw (GstSimclrReplay *self, Drawn *drawn)
+{
+  drawn->index = self->next_sample;
+  drawn->frame = gst_sample_ref (simclr_replay_sample (self->memory, drawn->index, &drawn->number));
+  drawn->need_segment = self->need_segment;
+  drawn->was_flushed = self->was_flushed;
+  if (self->drawn)
+    self->drawn[drawn->index % GST_SIMCLR_REPLAY_DRAWN] =
+        (GstSimclrReplayDrawn){drawn->index, drawn->number};
+  self->next_sample++;
+  self->pushed++;
+  self->need_segment = self->was_flushed = FALSE;
+}
+
+/* Waits for a turn other than TURN_WAIT. FALSE: sampling has to stop. It hands out what goes with the
+ * turn. */
 static gboolean
-wait_for_turn (GstSimclrReplay *self, Turn *turn, GstSample **frame, GQueue *events,
-    gboolean *need_segment, gboolean *was_flushed, guint64 *index)
+wait_for_turn (GstSimclrReplay *self, Turn *turn, Drawn *drawn, GQueue *events)
 {
   g_mutex_lock (&self->lock);
   while (self->flow == GST_FLOW_OK && (*turn = next_turn (self)) == TURN_WAIT)
@@ -242,73 +319,93 @@ wait_for_turn (GstSimclrReplay *self, Turn *turn, GstSample **frame, GQueue *eve
     g_mutex_unlock (&self->lock);
     return FALSE;
   }
-  if (*turn == TURN_SAMPLE) {
-    *index = self->next_sample;
-    *frame = gst_sample_ref (simclr_replay_sample (self->memory, *index, NULL));
-    *need_segment = self->need_segment;
-    *was_flushed = self->was_flushed;
-    self->next_sample++;
-    self->pushed++;
-    self->need_segment = self->was_flushed = FALSE;
-  }
+  if (*turn == TURN_SAMPLE)
+    draw (self, drawn);
   if (*turn == TURN_END)
     self->flow = GST_FLOW_EOS; /* before the event, after which a new stream may restart sampling */
   if (*turn == TURN_START) {
     g_queue_push_tail (events, g_queue_pop_head (&self->pending));
-  } else if (*turn != TURN_LOCATE) {
+  } else if (*turn == TURN_SAMPLE || *turn == TURN_END) {
     *events = self->pending;
     g_queue_init (&self->pending);
   }
+  g_cond_broadcast (&self->wake);
   g_mutex_unlock (&self->lock);
   return TRUE;
+}
+
+static void
+locate (GstSimclrReplay *self)
+{
+  guint64 start = query_start (self);
+
+  g_mutex_lock (&self->lock);
+  self->next_sample = start;
+  self->located = TRUE;
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+push_sample (GstSimclrReplay *self, Drawn *drawn, GQueue *events)
+{
+  GstFlowReturn flow;
+
+  push_caps (self, gst_sample_get_caps (drawn->frame));
+  if (drawn->need_segment)
+    push_segment (self, drawn->was_flushed);
+  push_events (self, events);
+  flow = gst_pad_push (self->srcpad, make_output (self, drawn));
+  gst_sample_unref (drawn->frame);
+  if (flow == GST_FLOW_OK)
+    gst_simclr_replay_find_model (self);
+
+  g_mutex_lock (&self->lock);
+  self->done++;
+  g_cond_broadcast (&self->wake);
+  g_mutex_unlock (&self->lock);
+  if (flow != GST_FLOW_OK)
+    give_up (self, flow);
 }
 
 static void
 gst_simclr_replay_loop (gpointer user_data)
 {
   GstSimclrReplay *self = user_data;
-  g_autoptr (GstSample) frame = NULL;
   GQueue events = G_QUEUE_INIT;
-  gboolean need_segment, was_flushed;
-  guint64 index;
-  GstFlowReturn flow;
+  Drawn drawn;
   Turn turn;
 
-  if (!wait_for_turn (self, &turn, &frame, &events, &need_segment, &was_flushed, &index))
+  if (!wait_for_turn (self, &turn, &drawn, &events))
     return;
-
-  if (turn == TURN_START) {
+  switch (turn) {
+  case TURN_WAIT:
+    break;
+  case TURN_START:
     push_events (self, &events);
-    return;
-  }
-  if (turn == TURN_LOCATE) {
-    guint64 start = query_start (self);
-
-    g_mutex_lock (&self->lock);
-    self->next_sample = start;
-    self->located = TRUE;
-    g_mutex_unlock (&self->lock);
-    return;
-  }
-  if (turn == TURN_END) {
+    break;
+  case TURN_LOCATE:
+    locate (self);
+    break;
+  case TURN_EMBED:
+    gst_simclr_replay_embed (self);
+    break;
+  case TURN_SAVE:
+    gst_simclr_replay_save (self, FALSE);
+    break;
+  case TURN_SAMPLE:
+    push_sample (self, &drawn, &events);
+    break;
+  case TURN_END:
     finish (self, &events);
-    return;
+    break;
   }
-
-  push_caps (self, gst_sample_get_caps (frame));
-  if (need_segment)
-    push_segment (self, was_flushed);
-  push_events (self, &events);
-  flow = gst_pad_push (self->srcpad, make_output (self, frame, index));
-  if (flow != GST_FLOW_OK)
-    give_up (self, flow);
 }
 
 void
 gst_simclr_replay_set_flow (GstSimclrReplay *self, GstFlowReturn flow)
 {
   self->flow = flow;
-  g_cond_signal (&self->wake);
+  g_cond_broadcast (&self->wake);
 }
 
 void
@@ -317,6 +414,26 @@ gst_simclr_replay_restart (GstSimclrReplay *self)
   gst_simclr_replay_set_flow (self, GST_FLOW_OK);
   if (gst_pad_is_active (self->srcpad))
     gst_pad_start_task (self->srcpad, gst_simclr_replay_loop, self, NULL);
+}
+
+/* What training has to say. FALSE: it is something else. */
+static gboolean
+take_feedback (GstSimclrReplay *self, GstEvent *event)
+{
+  const GstStructure *fields = gst_event_get_structure (event);
+
+  if (gst_structure_has_name (fields, GST_SIMCLR_EMBEDDINGS_EVENT_NAME)) {
+    gst_simclr_replay_take_embeddings (self, fields);
+    return TRUE;
+  }
+  if (gst_structure_has_name (fields, GST_SIMCLR_CHECKPOINT_EVENT_NAME)) {
+    g_mutex_lock (&self->lock);
+    self->must_save = self->run.location != NULL;
+    g_cond_broadcast (&self->wake);
+    g_mutex_unlock (&self->lock);
+    return TRUE;
+  }
+  return FALSE;
 }
 
 static gboolean
@@ -329,6 +446,12 @@ gst_simclr_replay_src_event (GstPad *pad, GstObject *parent, GstEvent *event)
     /* the camera need not slow down for the trainer, and would not know this timeline */
     gst_event_unref (event);
     return TRUE;
+  case GST_EVENT_CUSTOM_UPSTREAM:
+    if (take_feedback (self, event)) {
+      gst_event_unref (event);
+      return TRUE;
+    }
+    break;
   case GST_EVENT_RECONFIGURE:
     g_mutex_lock (&self->lock);
     if (self->flow == GST_FLOW_NOT_LINKED)
@@ -341,26 +464,48 @@ gst_simclr_replay_src_event (GstPad *pad, GstObject *parent, GstEvent *event)
   return gst_pad_event_default (pad, parent, event);
 }
 
-/* Samples are made when asked for: the input's latency stays, and there is no most. */
+/* Samples are made when asked for: the inputs' latency stays, and there is no most. */
 static gboolean
 answer_latency (GstSimclrReplay *self, GstQuery *query)
 {
   gboolean live;
   GstClockTime min_latency;
 
-  if (!gst_pad_peer_query (self->sinkpad, query))
+  if (!gst_pad_query_default (self->srcpad, GST_OBJECT (self), query))
     return FALSE;
   gst_query_parse_latency (query, &live, &min_latency, NULL);
   gst_query_set_latency (query, live, min_latency, GST_CLOCK_TIME_NONE);
   return TRUE;
 }
 
+/* What downstream may get: RGB of any size where frames are made small, else what comes in. */
+static void
+answer_caps (GstSimclrReplay *self, GstQuery *query)
+{
+  g_autoptr (GstCaps) caps =
+      gst_simclr_replay_converts (self)
+          ? gst_caps_new_simple ("video/x-raw", "format", G_TYPE_STRING, "RGB", NULL)
+          : gst_simclr_replay_get_input_caps (self);
+  GstCaps *filter;
+
+  gst_query_parse_caps (query, &filter);
+  if (filter)
+    gst_caps_take (&caps, gst_caps_intersect_full (filter, caps, GST_CAPS_INTERSECT_FIRST));
+  gst_query_set_caps_result (query, caps);
+}
+
 static gboolean
 gst_simclr_replay_src_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
-  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY)
+  switch (GST_QUERY_TYPE (query)) {
+  case GST_QUERY_LATENCY:
     return answer_latency (GST_SIMCLR_REPLAY (parent), query);
-  return gst_pad_query_default (pad, parent, query);
+  case GST_QUERY_CAPS:
+    answer_caps (GST_SIMCLR_REPLAY (parent), query);
+    return TRUE;
+  default:
+    return gst_pad_query_default (pad, parent, query);
+  }
 }
 
 static gboolean
@@ -397,6 +542,5 @@ gst_simclr_replay_init_src (GstSimclrReplay *self)
   gst_pad_set_event_function (self->srcpad, gst_simclr_replay_src_event);
   gst_pad_set_query_function (self->srcpad, gst_simclr_replay_src_query);
   gst_pad_set_activatemode_function (self->srcpad, gst_simclr_replay_src_activate_mode);
-  GST_PAD_SET_PROXY_CAPS (self->srcpad);
   gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
 }

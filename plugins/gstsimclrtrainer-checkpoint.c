@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "gstsimclrmessages.h"
+#include "gstsimclrmodelquery.h"
 
 #define GST_CAT_DEFAULT gst_simclr_trainer_debug
 
@@ -65,6 +66,16 @@ _gst_simclr_trainer_resume (GstSimclrTrainer *self)
   return TRUE;
 }
 
+/* What upstream keeps beside it is to be written too. */
+static void
+tell_upstream (GstSimclrTrainer *self)
+{
+  gst_pad_push_event (GST_BASE_SINK_PAD (self),
+      gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM,
+          gst_structure_new (GST_SIMCLR_CHECKPOINT_EVENT_NAME, "location", G_TYPE_STRING,
+              self->location, "step", G_TYPE_UINT64, self->step, NULL)));
+}
+
 gboolean
 _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final)
 {
@@ -84,6 +95,8 @@ _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final)
     self->saved_step = self->step;
     GST_INFO_OBJECT (self, "wrote \"%s\" at step %" G_GUINT64_FORMAT, self->location, self->step);
     gst_simclr_post_checkpoint (GST_ELEMENT (self), self->location, self->step);
+    if (!final)
+      tell_upstream (self);
   } else if (final) {
     GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
         ("Could not write the checkpoint \"%s\" (property location).", self->location),

@@ -135,7 +135,8 @@ is_due (guint64 step, guint64 interval)
   return interval > 0 && step % interval == 0;
 }
 
-/* Weights that a skipped step left alone were published before. */
+/* Weights that a skipped step left alone were published before. Those of a run that diverges are not: readers
+ * keep the last good ones. */
 static void
 publish (GstSimclrTrainer *self, SimclrModel *model)
 {
@@ -147,7 +148,11 @@ publish (GstSimclrTrainer *self, SimclrModel *model)
   g_mutex_lock (&self->lock);
   weights = simclr_trainer_get_weights (self->trainer);
   g_mutex_unlock (&self->lock);
-  simclr_model_publish (model, weights);
+  if (simclr_weights_are_finite (weights))
+    simclr_model_publish (model, weights);
+  else
+    GST_WARNING_OBJECT (
+        self, "weights of step %" G_GUINT64_FORMAT " are not finite: not published", self->step);
 }
 
 /* The run is over. Where a tee feeds others too, only this branch ends, and this batch is no EOS. */

@@ -71,7 +71,12 @@
  * and on the way to READY, if there is something new: encoder, projection head, optimizer and
  * position, as safetensors. A write is atomic: the file is the old one or the new one, whatever
  * happens. If one fails in the middle of a run, a warning says so and training goes on; at the end it
- * is an error. While training diverges the last good file is left alone.
+ * is an error. While training diverges the last good file is left alone. A checkpoint in the middle of a run is
+ * told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
+ * its memory too.
+ *
+ * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder, unless they are
+ * not finite.
  *
  * With #GstSimclrTrainer:resume a run goes on exactly where the file left it, bit for bit: simclrreplay
  * and simclraugment upstream take up their random sequences at the right pair. If there is no such file

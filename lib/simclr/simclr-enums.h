@@ -167,6 +167,7 @@ typedef enum
  * @SIMCLR_REPLAY_POLICY_ALL: keep every frame; each epoch is a fresh permutation
  * @SIMCLR_REPLAY_POLICY_FIFO: keep the newest frames
  * @SIMCLR_REPLAY_POLICY_RESERVOIR: keep a uniform sample of everything seen
+ * @SIMCLR_REPLAY_POLICY_MIN_REDUNDANCY: of the two frames most alike to the encoder one goes
  *
  * Which frames a replay memory keeps.
  */
@@ -175,7 +176,23 @@ typedef enum
   SIMCLR_REPLAY_POLICY_ALL,
   SIMCLR_REPLAY_POLICY_FIFO,
   SIMCLR_REPLAY_POLICY_RESERVOIR,
+  SIMCLR_REPLAY_POLICY_MIN_REDUNDANCY,
 } SimclrReplayPolicy;
+
+/**
+ * SimclrReplayRule:
+ * @SIMCLR_REPLAY_RULE_NEWER: frames are embedded as they arrive, and of the two most alike the newer
+ *   goes
+ * @SIMCLR_REPLAY_RULE_PUBLISHED: embeddings come from training, as a moving average, and either of the
+ *   two goes (Purushwalkam et al. 2022, 2203.12710)
+ *
+ * Who goes with %SIMCLR_REPLAY_POLICY_MIN_REDUNDANCY.
+ */
+typedef enum
+{
+  SIMCLR_REPLAY_RULE_NEWER,
+  SIMCLR_REPLAY_RULE_PUBLISHED,
+} SimclrReplayRule;
 
 /**
  * SimclrLoss:

@@ -9,6 +9,7 @@
 #include <simclr/augment/frame.h>
 #include <simclr/augment/augment.h>
 #include <simclr/augment/evaluation-view.h>
+#include <simclr/augment/thumbnail.h>
 #include <simclr/nn/weights.h>
 #include <simclr/nn/encoder.h>
 #include <simclr/nn/model.h>

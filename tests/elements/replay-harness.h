@@ -78,7 +78,7 @@ wait_for_event (GstHarness *harness, GstEventType type)
 }
 
 static inline guint64
-stat (GstHarness *harness, const gchar *field)
+replay_stat (GstHarness *harness, const gchar *field)
 {
   GstStructure *stats;
   guint64 value;

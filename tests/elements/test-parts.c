@@ -137,7 +137,7 @@ test_the_gate_opens_when_the_last_copy_is_gone (void)
   GstBuffer *buffer = gst_buffer_new ();
   GstBuffer *copy;
 
-  g_assert_true (gst_simclr_forward_gate_wait (gate));
+  g_assert_true (gst_simclr_forward_gate_wait (gate, 1));
   gst_buffer_add_simclr_forward_meta (buffer, gate, make_pass (encoder), NULL);
   copy = gst_buffer_copy (buffer);
   gst_buffer_unref (buffer);
@@ -145,11 +145,40 @@ test_the_gate_opens_when_the_last_copy_is_gone (void)
 
   /* shut: a wait would last until the flush */
   gst_simclr_forward_gate_set_flushing (gate, TRUE);
-  g_assert_false (gst_simclr_forward_gate_wait (gate));
+  g_assert_false (gst_simclr_forward_gate_wait (gate, 1));
   gst_simclr_forward_gate_set_flushing (gate, FALSE);
   gst_buffer_unref (copy);
-  g_assert_true (gst_simclr_forward_gate_wait (gate));
+  g_assert_true (gst_simclr_forward_gate_wait (gate, 1));
   g_object_unref (make_pass (encoder));
+  gst_simclr_forward_gate_unref (gate);
+}
+
+/* A pass that was out for some time is followed by a rest as long, unless a flush comes. */
+static void
+test_the_gate_keeps_the_share_of_time (void)
+{
+  GstSimclrForwardGate *gate = gst_simclr_forward_gate_new ();
+  g_autoptr (SimclrWeights) weights = tiny_weights (32, 1);
+  g_autoptr (SimclrEncoder) encoder =
+      simclr_encoder_new (weights, SIMCLR_PROVIDER_AUTO, SIMCLR_PRECISION_AUTO, 1, NULL);
+  GstBuffer *buffer = gst_buffer_new ();
+  gint64 begin, out;
+
+  g_assert_true (gst_simclr_forward_gate_wait (gate, 0.5));
+  begin = g_get_monotonic_time ();
+  gst_buffer_add_simclr_forward_meta (buffer, gate, make_pass (encoder), NULL);
+  while (g_get_monotonic_time () < begin + 20000)
+    g_thread_yield ();
+  out = g_get_monotonic_time () - begin;
+  gst_buffer_unref (buffer);
+  g_assert_true (gst_simclr_forward_gate_wait (gate, 0.5));
+  g_assert_cmpint (g_get_monotonic_time () - begin, >=, 2 * out);
+
+  buffer = gst_buffer_new ();
+  gst_buffer_add_simclr_forward_meta (buffer, gate, make_pass (encoder), NULL);
+  gst_buffer_unref (buffer);
+  gst_simclr_forward_gate_set_flushing (gate, TRUE);
+  g_assert_false (gst_simclr_forward_gate_wait (gate, 1e-9));
   gst_simclr_forward_gate_unref (gate);
 }
 
@@ -198,8 +227,9 @@ test_described_enums_are_the_librarys (void)
 {
   const GType types[] = {SIMCLR_TYPE_ARCHITECTURE, SIMCLR_TYPE_STEM, SIMCLR_TYPE_PRECISION,
       SIMCLR_TYPE_PROVIDER, SIMCLR_TYPE_NORMALIZATION, SIMCLR_TYPE_OUTPUT,
-      SIMCLR_TYPE_INTERPOLATION, SIMCLR_TYPE_REPLAY_POLICY, SIMCLR_TYPE_LOSS, SIMCLR_TYPE_OPTIMIZER,
-      SIMCLR_TYPE_LEARNING_RATE_SCALING, SIMCLR_TYPE_SCHEDULE};
+      SIMCLR_TYPE_INTERPOLATION, SIMCLR_TYPE_REPLAY_POLICY, SIMCLR_TYPE_REPLAY_RULE,
+      SIMCLR_TYPE_LOSS, SIMCLR_TYPE_OPTIMIZER, SIMCLR_TYPE_LEARNING_RATE_SCALING,
+      SIMCLR_TYPE_SCHEDULE};
 
   for (guint i = 0; i < G_N_ELEMENTS (types); i++) {
     GEnumClass *library = g_type_class_ref (types[i]);
@@ -227,6 +257,7 @@ main (int argc, char **argv)
   g_test_add_func ("/parts/spelling", test_caps_are_spelled_as_the_peer_does);
   g_test_add_func ("/parts/model-table", test_a_model_lives_as_long_as_its_users);
   g_test_add_func ("/parts/gate", test_the_gate_opens_when_the_last_copy_is_gone);
+  g_test_add_func ("/parts/share-of-time", test_the_gate_keeps_the_share_of_time);
   g_test_add_func ("/parts/embedding-meta", test_an_embedding_survives_a_copy);
   g_test_add_func ("/parts/rate", test_a_rate_forgets_what_is_long_ago);
   g_test_add_func ("/parts/enums", test_described_enums_are_the_librarys);

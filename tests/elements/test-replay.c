@@ -32,8 +32,8 @@ test_min_fill_is_waited_for (void)
   GstHarness *harness = harness_new ("policy=fifo min-fill=10");
 
   push_frames (harness, 0, 9);
-  g_assert_cmpuint (stat (harness, "level"), ==, 9);
-  g_assert_cmpuint (stat (harness, "pushed"), ==, 0);
+  g_assert_cmpuint (replay_stat (harness, "level"), ==, 9);
+  g_assert_cmpuint (replay_stat (harness, "pushed"), ==, 0);
   push_frames (harness, 9, 1);
   pull_number (harness);
   gst_harness_teardown (harness);
@@ -74,7 +74,7 @@ test_sink_never_waits (void)
         GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_DATA_DOWNSTREAM, hold_up, NULL, NULL);
 
     push_frames (harness, 0, 200);
-    g_assert_cmpuint (stat (harness, "level"), ==, 200);
+    g_assert_cmpuint (replay_stat (harness, "level"), ==, 200);
     g_assert_true (gst_harness_push_event (harness, gst_event_new_tag (gst_tag_list_new_empty ())));
     g_assert_true (gst_harness_push_event (harness, gst_event_new_gap (0, GST_SECOND)));
     g_assert_true (gst_pad_peer_query (harness->srcpad, drain));
@@ -212,11 +212,11 @@ test_flush_keeps_the_memory (void)
     g_assert_true (gst_harness_push_event (harness, gst_event_new_flush_start ()));
     g_assert_cmpint (gst_harness_push (harness, frame_new (0)), ==, GST_FLOW_FLUSHING);
     g_assert_true (gst_harness_push_event (harness, gst_event_new_flush_stop (TRUE)));
-    g_assert_cmpuint (stat (harness, "level"), ==, 6);
+    g_assert_cmpuint (replay_stat (harness, "level"), ==, 6);
     gst_segment_init (&segment, GST_FORMAT_TIME);
     g_assert_true (gst_harness_push_event (harness, gst_event_new_segment (&segment)));
     push_frames (harness, 6, 1);
-    g_assert_cmpuint (stat (harness, "level"), ==, 7);
+    g_assert_cmpuint (replay_stat (harness, "level"), ==, 7);
     if (i == 2)
       g_assert_true (gst_harness_push_event (harness, gst_event_new_eos ()));
     while (pull_number (harness) != 6)

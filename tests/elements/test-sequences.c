@@ -17,6 +17,9 @@
 static const gchar *const pipelines[] = {
     SOURCE TRAINING,
     SOURCE "queue ! simclrreplay min-fill=8 capacity=64 ! queue ! " TRAINING,
+    SOURCE
+    "simclrreplay policy=min-redundancy min-fill=8 capacity=32 storage-size=20 min-distance=0.01 "
+    "min-samples-per-frame=1 max-samples-per-frame=2 fresh-ratio=0.2 fresh-frames=6 ! " TRAINING,
     SOURCE "simclrencoder " TINY " input-size=16 threads=1 batch-size=3 ! "
            "fakesink sync=true async=false",
     SOURCE "simclrencoder " TINY " input-size=16 threads=1 batch-size=5 batch-timeout=1000000 ! "

@@ -429,6 +429,26 @@ test_divergence_is_said_and_not_written (Fixture *fixture, gconstpointer setting
   g_assert_true (g_bytes_equal (good, kept));
 }
 
+/* Weights overflow before a loss does. */
+static void
+test_what_diverged_is_not_published (Fixture *fixture, gconstpointer settings)
+{
+  SimclrModel *model = gst_simclr_model_table_acquire ("diverging");
+  g_autoptr (SimclrWeights) weights = NULL;
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  start (fixture, "model=diverging",
+      "optimizer=sgd learning-rate=1000 learning-rate-scaling=none weight-decay=10 momentum=0");
+  for (guint i = 0; i < 200 && flow == GST_FLOW_OK; i++)
+    flow = push_frames (fixture, i * PAIRS, PAIRS);
+  g_assert_cmpint (flow, ==, GST_FLOW_ERROR);
+  weights = simclr_model_take (model);
+  g_assert_cmpuint (simclr_weights_get_step (weights), >, 0);
+  g_assert_true (simclr_weights_are_finite (weights));
+  stop (fixture);
+  gst_simclr_model_table_release ("diverging");
+}
+
 static void
 test_weights_are_published_at_their_interval (Fixture *fixture, gconstpointer settings)
 {
@@ -693,6 +713,7 @@ main (int argc, char **argv)
   ADD ("other-encoder", NULL, test_a_checkpoint_that_does_not_suit_the_encoder);
   ADD ("failed-write", NULL, test_a_failed_write_is_said);
   ADD ("divergence", NULL, test_divergence_is_said_and_not_written);
+  ADD ("publish-diverged", NULL, test_what_diverged_is_not_published);
   ADD ("publish", NULL, test_weights_are_published_at_their_interval);
   ADD ("flush-and-pause", NULL, test_a_flush_and_a_pause_lose_nothing);
   ADD ("short-stream", NULL, test_a_stream_shorter_than_a_batch_is_said);

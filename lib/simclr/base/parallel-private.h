@@ -18,6 +18,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrParallel, _simclr_parallel_unref)
 
 guint _simclr_parallel_get_threads (SimclrParallel *self);
 
+/* Niceness of the threads that compute, 0 to 19; above 0 the caller of a loop only waits for them. Between
+ * loops. */
+void _simclr_parallel_set_nice (SimclrParallel *self, guint nice);
+
 /* Splits 0 .. count - 1 into one contiguous range for each thread, cut at multiples of grain (the last
  * range takes the rest); returns when all are done. Not reentrant, one caller at a time. A NULL team
  * is the caller alone. */

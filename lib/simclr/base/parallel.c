@@ -2,6 +2,10 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/base/parallel-private.h>
 
+#ifdef __linux__
+#include <sys/resource.h>
+#endif
+
 /* Looks at a variable before a thread sleeps: some ten microseconds. The loops of one network follow each other
  * closely, and waking a thread takes longer than most gaps between them. */
 #define LOOKS 1000
@@ -18,7 +22,8 @@ struct _SimclrParallel
 {
   gatomicrefcount references;
   guint threads;
-  GPtrArray *workers; /* GThread, threads - 1 of them */
+  GPtrArray
+      *workers; /* GThread, threads - 1 of them; with niceness one for the caller's share too */
 
   GMutex mutex; /* guards all below; generation and running are also looked at without it */
   GCond started;
@@ -27,6 +32,7 @@ struct _SimclrParallel
   guint generation; /* one more for each loop, and for the end */
   guint running;    /* workers that have not finished the loop */
   guint asleep;     /* workers that wait for the next one */
+  guint nice;
   gboolean quit;
 };
 
@@ -34,6 +40,7 @@ typedef struct
 {
   SimclrParallel *team;
   guint thread;
+  guint generation; /* of the last loop before it came */
 } Worker;
 
 static void
@@ -88,20 +95,44 @@ announce (SimclrParallel *self)
     g_cond_broadcast (&self->started);
 }
 
+/* As nice(1), on top of what the process has. On Linux niceness is the thread's own; where it would be the
+ * whole process's it stays as it is. */
+static void
+be_nice (guint nice, gint base)
+{
+#ifdef __linux__
+  setpriority (PRIO_PROCESS, 0, MIN (base + (gint) nice, 19));
+#endif
+}
+
+static gint
+get_niceness (void)
+{
+#ifdef __linux__
+  return getpriority (PRIO_PROCESS, 0);
+#else
+  return 0;
+#endif
+}
+
 static gpointer
 worker_main (gpointer data)
 {
   Worker *worker = data;
   SimclrParallel *self = worker->team;
-  guint seen = 0;
+  guint seen = worker->generation, nice = 0;
+  const gint base = get_niceness ();
 
   wait_for_loop (self, seen);
   while (!self->quit) {
     Loop loop = self->loop;
+    guint wanted = self->nice;
 
     seen = self->generation;
     g_mutex_unlock (&self->mutex);
 
+    if (nice != wanted)
+      be_nice (nice = wanted, base);
     run_share (&loop, worker->thread, self->threads);
 
     g_mutex_lock (&self->mutex);
@@ -113,6 +144,17 @@ worker_main (gpointer data)
   g_mutex_unlock (&self->mutex);
   g_free (worker);
   return NULL;
+}
+
+static void
+add_worker (SimclrParallel *self, guint thread)
+{
+  Worker *worker = g_new (Worker, 1);
+
+  worker->team = self;
+  worker->thread = thread;
+  worker->generation = self->generation;
+  g_ptr_array_add (self->workers, g_thread_new ("simclr-worker", worker_main, worker));
 }
 
 SimclrParallel *
@@ -127,13 +169,8 @@ _simclr_parallel_new (guint threads)
   g_cond_init (&self->started);
   g_cond_init (&self->finished);
 
-  for (guint thread = 1; thread < self->threads; thread++) {
-    Worker *worker = g_new (Worker, 1);
-
-    worker->team = self;
-    worker->thread = thread;
-    g_ptr_array_add (self->workers, g_thread_new ("simclr-worker", worker_main, worker));
-  }
+  for (guint thread = 1; thread < self->threads; thread++)
+    add_worker (self, thread);
   return self;
 }
 
@@ -171,6 +208,26 @@ _simclr_parallel_get_threads (SimclrParallel *self)
 }
 
 void
+_simclr_parallel_set_nice (SimclrParallel *self, guint nice)
+{
+  g_return_if_fail (nice <= 19);
+
+  if (nice > 0 && self->workers->len < self->threads)
+    add_worker (self, 0);
+  g_mutex_lock (&self->mutex);
+  self->nice = nice;
+  g_mutex_unlock (&self->mutex);
+}
+
+/* Whether the caller has no share: its thread may be somebody else's afterwards, and a thread that was made
+ * nice stays so. */
+static gboolean
+only_waits (SimclrParallel *self)
+{
+  return self && self->workers->len == self->threads;
+}
+
+void
 _simclr_parallel_for (
     SimclrParallel *self, gsize count, gsize grain, SimclrParallelFunc func, gpointer data)
 {
@@ -178,17 +235,18 @@ _simclr_parallel_for (
 
   if (count == 0)
     return;
-  if (_simclr_parallel_get_threads (self) == 1 || count <= loop.grain) {
+  if (!only_waits (self) && (_simclr_parallel_get_threads (self) == 1 || count <= loop.grain)) {
     func (0, 0, count, data);
     return;
   }
 
   g_mutex_lock (&self->mutex);
   self->loop = loop;
-  self->running = self->threads - 1;
+  self->running = self->workers->len;
   announce (self);
   g_mutex_unlock (&self->mutex);
 
-  run_share (&loop, 0, self->threads);
+  if (!only_waits (self))
+    run_share (&loop, 0, self->threads);
   wait_for_workers (self);
 }

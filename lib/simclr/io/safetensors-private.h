@@ -47,6 +47,10 @@ gboolean _simclr_safetensors_read_integers (SimclrSafetensors *self, const Simcl
 /* Writes the whole file once more, atomically, whatever has become of its path since. */
 gboolean _simclr_safetensors_copy (SimclrSafetensors *self, const gchar *path, GError **error);
 
+/* The bytes of a U8 tensor of one dimension; NULL with error set for any other. */
+GBytes *_simclr_safetensors_read_bytes (
+    SimclrSafetensors *self, const SimclrSafetensor *tensor, GError **error);
+
 typedef struct _SimclrSafetensorsWriter SimclrSafetensorsWriter;
 
 SimclrSafetensorsWriter *_simclr_safetensors_writer_new (void);
@@ -60,6 +64,9 @@ void _simclr_safetensors_writer_add (SimclrSafetensorsWriter *self, const gchar 
 /* The same, the writer frees the data with g_free(). */
 void _simclr_safetensors_writer_take (SimclrSafetensorsWriter *self, const gchar *name,
     guint n_dims, const gsize *shape, gfloat *data);
+/* A U8 tensor of one dimension; keeps a reference to the bytes. */
+void _simclr_safetensors_writer_add_bytes (
+    SimclrSafetensorsWriter *self, const gchar *name, GBytes *bytes);
 /* An I64 scalar (torch's num_batches_tracked). */
 void _simclr_safetensors_writer_add_scalar (
     SimclrSafetensorsWriter *self, const gchar *name, gint64 value);

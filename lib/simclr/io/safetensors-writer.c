@@ -17,6 +17,7 @@ typedef struct
   gsize bytes;
   const gfloat *floats; /* F32, or NULL: */
   gfloat *owned;        /* to be freed */
+  GBytes *raw;          /* U8, or NULL: */
   gint64 *integers;     /* I64, owned */
 } Entry;
 
@@ -39,6 +40,7 @@ entry_free (gpointer data)
   Entry *self = data;
 
   g_free (self->owned);
+  g_clear_pointer (&self->raw, g_bytes_unref);
   g_free (self->integers);
   g_free (self->name);
   g_free (self);
@@ -133,6 +135,15 @@ _simclr_safetensors_writer_take (SimclrSafetensorsWriter *self, const gchar *nam
 }
 
 void
+_simclr_safetensors_writer_add_bytes (
+    SimclrSafetensorsWriter *self, const gchar *name, GBytes *bytes)
+{
+  const gsize shape[] = {g_bytes_get_size (bytes)};
+
+  add_entry (self, name, 1, shape, 1)->raw = g_bytes_ref (bytes);
+}
+
+void
 _simclr_safetensors_writer_add_scalar (
     SimclrSafetensorsWriter *self, const gchar *name, gint64 value)
 {
@@ -177,12 +188,24 @@ append_metadata (GString *json, GPtrArray *all)
   g_string_append_c (json, '}');
 }
 
+/* Bytes of an element: what the file is ordered by. */
+static gsize
+element_width (const Entry *entry)
+{
+  return entry->raw != NULL ? 1 : entry->floats != NULL ? 4 : 8;
+}
+
+static const gchar *
+dtype_name (const Entry *entry)
+{
+  return entry->raw != NULL ? "U8" : entry->floats != NULL ? "F32" : "I64";
+}
+
 static void
 append_entry (GString *json, const Entry *entry, gsize offset)
 {
   append_string (json, entry->name);
-  g_string_append_printf (
-      json, ":{\"dtype\":\"%s\",\"shape\":[", entry->floats != NULL ? "F32" : "I64");
+  g_string_append_printf (json, ":{\"dtype\":\"%s\",\"shape\":[", dtype_name (entry));
   for (guint i = 0; i < entry->n_dims; i++)
     g_string_append_printf (json, "%s%" G_GSIZE_FORMAT, i > 0 ? "," : "", entry->shape[i]);
   g_string_append_printf (json, "],\"data_offsets\":[%" G_GSIZE_FORMAT ",%" G_GSIZE_FORMAT "]}",
@@ -193,13 +216,14 @@ append_entry (GString *json, const Entry *entry, gsize offset)
 static GPtrArray *
 file_order (SimclrSafetensorsWriter *self)
 {
+  static const gsize widths[] = {8, 4, 1};
   GPtrArray *ordered = g_ptr_array_sized_new (self->entries->len);
 
-  for (guint pass = 0; pass < 2; pass++) {
+  for (guint pass = 0; pass < G_N_ELEMENTS (widths); pass++) {
     for (guint i = 0; i < self->entries->len; i++) {
       Entry *entry = g_ptr_array_index (self->entries, i);
 
-      if ((entry->floats == NULL) == (pass == 0))
+      if (element_width (entry) == widths[pass])
         g_ptr_array_add (ordered, entry);
     }
   }
@@ -262,6 +286,17 @@ write_integers (SimclrAtomicFile *file, gint64 *integers, gsize bytes, GError **
   return TRUE;
 }
 
+static gboolean
+write_entry (SimclrAtomicFile *file, const Entry *entry, GError **error)
+{
+  if (entry->raw != NULL)
+    return _simclr_atomic_file_write (
+        file, g_bytes_get_data (entry->raw, NULL), entry->bytes, error);
+  if (entry->floats != NULL)
+    return write_floats (file, entry->floats, entry->bytes, error);
+  return write_integers (file, entry->integers, entry->bytes, error);
+}
+
 gboolean
 _simclr_safetensors_writer_write (SimclrSafetensorsWriter *self, const gchar *path, GError **error)
 {
@@ -279,11 +314,7 @@ _simclr_safetensors_writer_write (SimclrSafetensorsWriter *self, const gchar *pa
             _simclr_atomic_file_write (file, json->str, json->len, error);
   g_string_free (json, TRUE);
 
-  for (guint i = 0; written && i < ordered->len; i++) {
-    const Entry *entry = g_ptr_array_index (ordered, i);
-
-    written = entry->floats != NULL ? write_floats (file, entry->floats, entry->bytes, error)
-                                    : write_integers (file, entry->integers, entry->bytes, error);
-  }
+  for (guint i = 0; written && i < ordered->len; i++)
+    written = write_entry (file, g_ptr_array_index (ordered, i), error);
   return written && _simclr_atomic_file_commit (file, error);
 }

@@ -315,6 +315,31 @@ _simclr_safetensors_read_floats (SimclrSafetensors *self, const SimclrSafetensor
   return TRUE;
 }
 
+GBytes *
+_simclr_safetensors_read_bytes (
+    SimclrSafetensors *self, const SimclrSafetensor *tensor, GError **error)
+{
+  g_autofree guint8 *bytes = NULL;
+
+  if (tensor->dtype != SIMCLR_DTYPE_OTHER || tensor->n_dims != 1 ||
+      tensor->bytes != tensor->count) {
+    fail (error, "tensor \"%s\" is not a row of bytes", tensor->name);
+    return NULL;
+  }
+  bytes = g_try_malloc (MAX (tensor->bytes, 1));
+  if (bytes == NULL) {
+    g_set_error (
+        error, SIMCLR_ERROR, SIMCLR_ERROR_MEMORY, "no memory for tensor \"%s\"", tensor->name);
+    return NULL;
+  }
+  if (tensor->bytes > 0 &&
+      !read_at (self, self->data + tensor->offset, bytes, tensor->bytes, error)) {
+    g_prefix_error (error, "tensor \"%s\": ", tensor->name);
+    return NULL;
+  }
+  return g_bytes_new_take (g_steal_pointer (&bytes), tensor->bytes);
+}
+
 gboolean
 _simclr_safetensors_read_integers (SimclrSafetensors *self, const SimclrSafetensor *tensor,
     gint64 *integers, gsize count, GError **error)

@@ -112,6 +112,24 @@ simclr_encoder_new (SimclrWeights *weights, SimclrProvider provider, SimclrPreci
   return g_steal_pointer (&self);
 }
 
+/**
+ * simclr_encoder_set_nice:
+ * @self: an encoder that is not computing
+ * @nice: 0 (the default) to 19
+ *
+ * Makes the threads that compute give way to others, as nice(1) does for processes. With @nice above 0 the
+ * caller's thread does not compute itself, for it could not be made what it was again. It concerns training
+ * too, all of it that runs in this encoder's threads. Only on Linux.
+ */
+void
+simclr_encoder_set_nice (SimclrEncoder *self, guint nice)
+{
+  g_return_if_fail (SIMCLR_IS_ENCODER (self));
+  g_return_if_fail (nice <= 19);
+
+  _simclr_parallel_set_nice (self->parallel, nice);
+}
+
 static gboolean
 check_pictures (SimclrEncoder *self, const gfloat *pictures, guint n, GError **error)
 {

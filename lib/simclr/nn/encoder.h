@@ -18,6 +18,9 @@ SIMCLR_API
 SimclrEncoder *simclr_encoder_new (SimclrWeights *weights, SimclrProvider provider,
     SimclrPrecision precision, guint threads, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+SIMCLR_API
+void simclr_encoder_set_nice (SimclrEncoder *self, guint nice);
+
 /* embedding: thread-compatible (one caller at a time) */
 SIMCLR_API
 gboolean simclr_encoder_encode (SimclrEncoder *self, const gfloat *pictures, guint n_pictures,

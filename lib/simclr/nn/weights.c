@@ -3,6 +3,7 @@
 #include <simclr/nn/weights-private.h>
 
 #include <simclr/simclr-error.h>
+#include <simclr/base/multiversion-private.h>
 #include <simclr/base/random-private.h>
 #include <simclr/nn/resnet-private.h>
 #include <math.h>
@@ -297,4 +298,41 @@ guint64
 simclr_weights_get_step (SimclrWeights *self)
 {
   return self->step;
+}
+
+/* Without a way out, so that it runs at the speed of memory: only infinity and NaN have this exponent. */
+SIMCLR_MULTIVERSION
+static gboolean
+are_finite (const gfloat *restrict values, gsize n)
+{
+  const guint32 exponent = 0x7f800000;
+  guint32 bad = 0;
+
+  for (gsize i = 0; i < n; i++) {
+    guint32 bits;
+
+    memcpy (&bits, values + i, sizeof bits);
+    bad |= (bits & exponent) == exponent;
+  }
+  return bad == 0;
+}
+
+/**
+ * simclr_weights_are_finite:
+ * @self: weights
+ *
+ * Returns: whether all numbers of the encoder and its projection head are finite; those of a training run that
+ *   diverged are not
+ */
+gboolean
+simclr_weights_are_finite (SimclrWeights *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return are_finite (self->values, _simclr_parameters_get_floats (self->layout)) &&
+         are_finite (self->statistics, _simclr_parameters_get_floats (self->statistics_layout)) &&
+         (self->head_layout == NULL ||
+             (are_finite (self->head_values, _simclr_parameters_get_floats (self->head_layout)) &&
+                 are_finite (self->head_statistics,
+                     _simclr_parameters_get_floats (self->head_statistics_layout))));
 }

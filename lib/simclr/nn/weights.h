@@ -41,6 +41,8 @@ SimclrNormalization simclr_weights_get_normalization (SimclrWeights *self);
 SIMCLR_API
 guint simclr_weights_get_embedding_size (SimclrWeights *self, SimclrOutput output);
 SIMCLR_API
+gboolean simclr_weights_are_finite (SimclrWeights *self);
+SIMCLR_API
 guint64 simclr_weights_get_step (SimclrWeights *self);
 
 G_END_DECLS

@@ -4,16 +4,27 @@
 
 #include <glib.h>
 
+#include <simclr/train/replay.h>
+
 /* One item of the memory, and where the orders below have it. */
 typedef struct
 {
   gpointer item;
-  gsize bytes;
+  SimclrReplayFacts facts;
   guint64 number; /* of arrival, from 0 */
   guint64 rank;   /* over the bounds, the highest rank goes first */
   gsize heap_place;
   gsize rest_place;
+  gsize row;         /* of its embedding, G_MAXSIZE: it has none */
+  GList age;         /* its link in the order in which embeddings were made */
+  gfloat *embedding; /* of an item in the fresh tier, for the time after; usually NULL */
+  gboolean is_fresh;
+  gboolean waits; /* for its embedding */
 } SimclrReplayEntry;
+
+/* The highest rank first. */
+void _simclr_replay_heap_push (GPtrArray *heap, SimclrReplayEntry *entry);
+void _simclr_replay_heap_remove (GPtrArray *heap, SimclrReplayEntry *entry);
 
 /* Epoch after epoch, each a fresh shuffle of 0 .. length - 1. */
 typedef struct
@@ -51,3 +62,7 @@ SimclrReplayEntry *_simclr_replay_rest_draw (SimclrReplayRest *self, guint64 ind
 #define SIMCLR_REPLAY_STREAM_ADMISSION 0
 #define SIMCLR_REPLAY_STREAM_SHUFFLE 1
 #define SIMCLR_REPLAY_STREAM_DRAW 2
+#define SIMCLR_REPLAY_STREAM_TIER 3
+#define SIMCLR_REPLAY_STREAM_SOURCE 4
+#define SIMCLR_REPLAY_STREAM_EITHER 5
+#define SIMCLR_REPLAY_STREAM_NEIGHBOUR 6
