@@ -13,6 +13,7 @@
 #include <simclr/nn/weights.h>
 #include <simclr/nn/encoder.h>
 #include <simclr/nn/model.h>
+#include <simclr/io/onnx-export.h>
 #include <simclr/train/replay.h>
 #include <simclr/train/trainer.h>
 #include <simclr/evaluate/classifier.h>

@@ -95,6 +95,19 @@ def test_a_saved_encoder_comes_back():
             == make_encoder(weights).encode(pictures, Simclr.Output.REPRESENTATION))
 
 
+def test_an_encoder_is_exported():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'encoder.onnx')
+        error = error_of(make_weights().export_onnx, path, Simclr.Output.PROJECTION)
+        assert error.matches(Simclr.error_quark(), Simclr.Error.MISMATCH), error
+        try:
+            assert make_weights().export_onnx(path, Simclr.Output.REPRESENTATION)
+        except GLib.Error as unsupported:
+            raise tap.Skip(unsupported.message)
+        with open(path + '.modelinfo') as file:
+            assert f'dims=-1,3,{SIZE},{SIZE}' in file.read()
+
+
 def test_bytes_of_a_picture_become_a_view():
     pixels = GLib.Bytes.new(bytes(range(SIZE * SIZE)))
     view = Simclr.evaluation_view(pixels, SIZE, SIZE, SIZE, Simclr.PixelFormat.GRAY8, SIZE,

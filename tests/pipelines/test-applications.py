@@ -126,6 +126,29 @@ def test_watching_shows_and_writes_every_step(folder):
     assert os.path.getsize(encoder) > 10000
 
 
+@in_folder
+def test_an_encoder_is_exported(folder):
+    encoder, model = os.path.join(folder, 'encoder.safetensors'), os.path.join(folder, 'encoder.onnx')
+    run('watch', *('videotestsrc num-buffers=16 ! video/x-raw,format=RGB,width=40,height=30'
+                   ' ! simclrreplay policy=all epochs=0 num-samples=16 seed=1 ! simclraugment size=16 seed=1'
+                   ' ! simclrencoder architecture=resnet18 width=0.125 stem=cifar batch-size=8 seed=1'
+                   f' ! simclrtrainer total-steps=1 location={encoder}').split())
+    try:
+        text = run('export', encoder, model)
+    except AssertionError as error:
+        if 'built without protobuf-c' in str(error):
+            raise tap.Skip('libsimclr was built without protobuf-c')
+        raise
+    assert 'input (batch, 3, 16, 16)' in text and 'embedding (batch, 64)' in text, text
+    text = run('export', '--output=projection', '--size=24', encoder, model)
+    assert 'input (batch, 3, 24, 24)' in text and 'embedding (batch, 128)' in text, text
+    with open(model + '.modelinfo') as file:
+        assert 'dims=-1,3,24,24' in file.read()
+    assert 'nowhere' in run('export', '/nowhere.safetensors', model, status=1)
+    assert 'representation' in run('export', '--size=1', '--output=h', encoder, model, status=1)
+    run('export', encoder, status=1)
+
+
 def test_watching_reports_errors():
     assert 'nowhere' in run('watch', 'filesrc', 'location=/nowhere', '!', 'fakesink', status=1)
     run('watch', 'nonsense', status=1)

@@ -33,7 +33,7 @@ def commands():
     for language, block in BLOCKS:
         if language == 'sh':
             for line in block.replace('\\\n', ' ').splitlines():
-                if line.startswith('gst-launch-1.0'):
+                if line.startswith(('gst-launch-1.0', 'simclr-export')):
                     yield line
 
 
@@ -47,7 +47,8 @@ def test_every_pipeline_runs():
     assert len(ran) >= 5, ran
     for line in ran:
         shell(line)
-    for name, size in (('street.safetensors', 100000), ('street.f32', 80 * 128 * 4), ('pair.png', 1000)):
+    for name, size in (('street.safetensors', 100000), ('street.f32', 80 * 128 * 4),
+                       ('street.onnx', 100000), ('street.onnx.modelinfo', 100), ('pair.png', 1000)):
         assert os.path.getsize(os.path.join(WORK.name, name)) >= size, name
 
 
