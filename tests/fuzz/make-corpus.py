@@ -20,7 +20,7 @@ def file(header, data=b"", length=None):
     return struct.pack("<Q", len(header) if length is None else length) + header + data
 
 
-def resnet18(width=1):
+def resnet18(width=1, rename=str):
     """All tensors of a narrow ResNet-18, so that a mutation can reach the weights reader."""
     shapes = {"conv1.weight": [width, 3, 3, 3]}
 
@@ -51,9 +51,19 @@ def resnet18(width=1):
         size = 4
         for dimension in shape:
             size *= dimension
-        header[name] = tensor("F32", shape, offset, offset + size)
+        header[rename(name)] = tensor("F32", shape, offset, offset + size)
         offset += size
     return file(json.dumps(header, separators=(",", ":")), bytes(offset))
+
+
+def as_lightly(name):
+    modules = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
+    module, rest = name.split(".", 1)
+    return f"backbone.{modules[module]}.{rest}" if module in modules else name
+
+
+def as_supcontrast(name):
+    return "encoder.module." + name.replace("downsample", "shortcut")
 
 
 ONE = {"x": tensor("F32", [1], 0, 4)}
@@ -75,6 +85,8 @@ FILES = {
         bytes(range(42)),
     ),
     "y_resnet18": resnet18(),
+    "y_resnet18_lightly": resnet18(rename=as_lightly),
+    "y_resnet18_supcontrast": resnet18(rename=as_supcontrast),
     "n_nothing": b"",
     "n_short": bytes(7),
     "n_long_header": file("{}", length=3),

@@ -88,6 +88,27 @@ def from_there_to_here(folder, name, model, size):
     check(f"{name}, theirs here", normalised_error(embed_here(folder, path, views), embed_there(model, views)))
 
 
+def from_inside_a_model(folder, name, wrap):
+    """An encoder as other implementations of SimCLR keep it; wrap makes their model of a ResNet."""
+    resnet = torchvision.models.resnet18()
+    randomise(resnet)
+    path = os.path.join(folder, "model.safetensors")
+    state = torch.nn.ModuleDict(wrap(resnet)).state_dict()
+    tensorfile.write(path, {name: tensor.numpy() for name, tensor in state.items()})
+    resnet.fc = torch.nn.Identity()
+    views = make_views(224)
+    check(f"{name}, theirs here", normalised_error(embed_here(folder, path, views), embed_there(resnet, views)))
+
+
+def wrap_as_lightly(resnet):
+    return {"backbone": torch.nn.Sequential(*list(resnet.children())[:-1])}
+
+
+def wrap_as_sthalles(resnet):
+    resnet.fc = torch.nn.Sequential(torch.nn.Linear(512, 512), torch.nn.ReLU(), torch.nn.Linear(512, 128))
+    return {"backbone": resnet}
+
+
 def main():
     torch.manual_seed(6)
     with tempfile.TemporaryDirectory() as folder:
@@ -97,6 +118,8 @@ def main():
         from_here_to_there(folder, "resnet34", 0.1, "cifar", 24, Encoder("resnet34", 0.1, "cifar"))
         for name in ("resnet18", "resnet50"):
             from_there_to_here(folder, name, getattr(torchvision.models, name)(), 224)
+        from_inside_a_model(folder, "a model as lightly's", wrap_as_lightly)
+        from_inside_a_model(folder, "a model as sthalles'", wrap_as_sthalles)
         from_there_to_here(folder, "resnet18, cifar stem", Encoder("resnet18", 0.5, "cifar"), 32)
     return 1 if failures else 0
 

@@ -36,6 +36,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrSafetensors, _simclr_safetensors_free)
 guint _simclr_safetensors_get_length (SimclrSafetensors *self);
 const SimclrSafetensor *_simclr_safetensors_get (SimclrSafetensors *self, guint number);
 const SimclrSafetensor *_simclr_safetensors_lookup (SimclrSafetensors *self, const gchar *name);
+/* Calls a tensor by another name from now on; FALSE where there is one of that name. */
+gboolean _simclr_safetensors_rename (SimclrSafetensors *self, guint number, const gchar *name);
 /* NULL where the file has no such key in __metadata__. */
 const gchar *_simclr_safetensors_get_metadata (SimclrSafetensors *self, const gchar *key);
 /* Converts F64, F32, F16 and BF16 to count floats; count must be the tensor's. */

@@ -216,6 +216,22 @@ _simclr_safetensors_lookup (SimclrSafetensors *self, const gchar *name)
   return number > 0 ? _simclr_safetensors_get (self, number - 1) : NULL;
 }
 
+gboolean
+_simclr_safetensors_rename (SimclrSafetensors *self, guint number, const gchar *name)
+{
+  SimclrSafetensor *tensor = &g_array_index (self->header->tensors, SimclrSafetensor, number);
+  gchar *copy;
+
+  g_assert (number < self->header->tensors->len);
+  if (g_hash_table_contains (self->header->by_name, name))
+    return FALSE;
+  copy = g_strdup (name);
+  g_hash_table_remove (self->header->by_name, tensor->name);
+  g_hash_table_insert (self->header->by_name, copy, GUINT_TO_POINTER (number + 1));
+  tensor->name = copy;
+  return TRUE;
+}
+
 const gchar *
 _simclr_safetensors_get_metadata (SimclrSafetensors *self, const gchar *key)
 {

@@ -9,7 +9,7 @@
  * input_size, normalization (none or imagenet), step, seed, name. A file without them (a torchvision
  * state dict) is recognised by its tensors: architecture by the blocks of each layer, width by conv1,
  * stem by conv1's kernel (7: imagenet, 3: cifar), input size 224 or 32. fc.* and num_batches_tracked
- * are ignored; anything missing or of the wrong shape is an error that names the tensor. */
+ * are ignored, other implementations' names known (foreign-names-private.h); anything missing or of the wrong shape is an error that names the tensor. */
 SimclrWeights *_simclr_weights_file_read (SimclrSafetensors *file, GError **error);
 
 /* Adds encoder, head and metadata of weights (borrowed until written). */

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/io/weights-file-private.h>
 
+#include <simclr/io/foreign-names-private.h>
 #include <simclr/io/parameter-file-private.h>
 #include <simclr/simclr-enum-types.h>
 #include <simclr/simclr-error.h>
@@ -292,6 +293,12 @@ read_head (SimclrSafetensors *file, SimclrWeights *weights, GError **error)
   gsize size = simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_REPRESENTATION);
   guint layers = 0;
 
+  /* another implementation's head, with biases and without BatchNorm: the encoder is what is of use */
+  if (g_strcmp0 (_simclr_safetensors_get_metadata (file, "format"), FORMAT) != 0 &&
+      has_tensor (file, HEAD "0.bias")) {
+    g_debug ("a projection head with biases is left out");
+    return TRUE;
+  }
   while (has_tensor (file, HEAD "%u.weight", 3 * layers)) {
     if (layers == MAX_HEAD_LAYERS)
       return fail (error, SIMCLR_ERROR_UNSUPPORTED, "the projection head has more than %d layers",
@@ -327,8 +334,11 @@ is_known (SimclrWeights *weights, const gchar *name)
 SimclrWeights *
 _simclr_weights_file_read (SimclrSafetensors *file, GError **error)
 {
-  g_autoptr (SimclrWeights) weights = create (file, error);
+  g_autoptr (SimclrWeights) weights = NULL;
 
+  if (!_simclr_foreign_names_adapt (file, error))
+    return NULL;
+  weights = create (file, error);
   if (weights == NULL ||
       !_simclr_parameters_file_read (file, weights->layout, weights->values, error) ||
       !_simclr_parameters_file_read (
@@ -412,7 +422,12 @@ _simclr_weights_file_add (SimclrSafetensorsWriter *writer, SimclrWeights *weight
  * @error: return location for an error
  *
  * Reads weights that simclr_weights_save() or a trainer's checkpoint wrote, or the state dict of a
- * torchvision resnet18, 34, 50, 101 or 152.
+ * torchvision resnet18, 34, 50, 101 or 152, alone or as the encoder inside a model: of sthalles/SimCLR,
+ * Spijkervet/SimCLR, lightly, solo-learn, SupContrast, leftthomas/SimCLR and others that keep torchvision's
+ * names behind a prefix or put the modules into a sequence. A first kernel of 3 is taken for the cifar stem.
+ * Such files say nothing of the input size (taken to be 224, or 32 with the cifar stem) and the
+ * normalisation (taken to be none); simclr_weights_adapt() and the properties of simclrencoder change both.
+ * Of projection heads only lightly's with BatchNorm is read.
  *
  * Returns: (transfer full) (nullable): the weights, or %NULL with @error set
  */

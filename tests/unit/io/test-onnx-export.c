@@ -142,7 +142,8 @@ add_shape (GHashTable *shapes, const gchar *name, const gint64 *dims, gsize n)
 
   g_assert_cmpuint (n, <=, 4);
   shape->n = n;
-  memcpy (shape->dims, dims, n * sizeof *dims);
+  for (gsize i = 0; i < n; i++)
+    shape->dims[i] = dims[i];
   g_assert_true (g_hash_table_insert (shapes, (gpointer) name, shape)); /* a name has one meaning */
 }
 

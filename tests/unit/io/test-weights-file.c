@@ -260,6 +260,123 @@ test_missing_and_wrong_tensors_are_named (Fixture *fixture, gconstpointer data)
   assert_not_loaded (fixture, SIMCLR_ERROR_MISMATCH, "1, 2, 2 and 2");
 }
 
+/* How another implementation calls our tensors: prefix, numbers of conv1, bn1, layer1 to 4 (or none), and
+ * the shortcut of a block. */
+typedef struct
+{
+  const gchar *prefix;
+  const gchar *modules[6];
+  const gchar *shortcut;
+} Naming;
+
+static gchar *
+rename_tensor (const Naming *naming, const gchar *name)
+{
+  const gchar *const modules[] = {"conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4."};
+  GString *renamed = g_string_new (name);
+
+  for (guint i = 0; naming->modules[0] && i < G_N_ELEMENTS (modules); i++) {
+    if (!g_str_has_prefix (name, modules[i]))
+      continue;
+    g_string_erase (renamed, 0, (gssize) strlen (modules[i]) - 1);
+    g_string_prepend (renamed, naming->modules[i]);
+  }
+  g_string_prepend (renamed, naming->prefix);
+  if (naming->shortcut)
+    g_string_replace (renamed, "downsample", naming->shortcut, 0);
+  return g_string_free (renamed, FALSE);
+}
+
+static void
+add_renamed (SimclrSafetensorsWriter *writer, SimclrWeights *weights, const Naming *naming)
+{
+  SimclrParameters *layouts[] = {weights->layout, weights->statistics_layout};
+  const gfloat *values[] = {weights->values, weights->statistics};
+
+  for (guint l = 0; l < G_N_ELEMENTS (layouts); l++) {
+    for (guint i = 0; i < _simclr_parameters_get_length (layouts[l]); i++) {
+      const SimclrParameter *parameter = _simclr_parameters_get (layouts[l], i);
+      g_autofree gchar *name = rename_tensor (naming, parameter->name);
+
+      _simclr_parameter_file_add (writer, name, parameter, values[l] + parameter->offset);
+    }
+  }
+}
+
+/* The names are those of the projects' state_dict ()s. */
+static const Naming namings[] = {
+    {"", {NULL}, NULL},                                  /* tonylins/simclr-converter */
+    {"", {NULL}, "shortcut"},                            /* lightly's ResNetGenerator, alone */
+    {"backbone.", {NULL}, NULL},                         /* sthalles/SimCLR, solo-learn */
+    {"encoder.", {NULL}, NULL},                          /* Spijkervet/SimCLR, older solo-learn */
+    {"module.encoder.", {NULL}, NULL},                   /* the same behind DataParallel */
+    {"encoder.module.", {NULL}, "shortcut"},             /* HobbitLong/SupContrast */
+    {"backbone.", {"0", "1", "4", "5", "6", "7"}, NULL}, /* lightly, torchvision's children */
+    {"backbone.", {"0", "1", "2", "3", "4", "5"}, "shortcut"}, /* lightly, ResNetGenerator's */
+    {"f.", {"0", "1", "3", "4", "5", "6"}, NULL},              /* leftthomas/SimCLR */
+    {"", {"0", "1", "4", "5", "6", "7"}, NULL},                /* a sequence alone */
+};
+
+static void
+test_other_implementations_load (Fixture *fixture, gconstpointer data)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (namings); i++) {
+    g_autoptr (SimclrWeights) weights =
+        make (i % 2 == 0 ? SIMCLR_ARCHITECTURE_RESNET18 : SIMCLR_ARCHITECTURE_RESNET50, 0.0625,
+            i % 3 == 0 ? SIMCLR_STEM_IMAGENET : SIMCLR_STEM_CIFAR, 0);
+    g_autoptr (SimclrSafetensorsWriter) writer = _simclr_safetensors_writer_new ();
+    g_autoptr (SimclrWeights) loaded = NULL;
+    g_autoptr (GError) error = NULL;
+    const gsize shape[] = {4, 128};
+    const gfloat numbers[512] = {0};
+
+    /* their heads: of two dense layers with biases */
+    _simclr_safetensors_writer_add (writer, "projector.0.weight", 2, shape, numbers);
+    _simclr_safetensors_writer_add (writer, "projection_head.layers.0.weight", 2, shape, numbers);
+    _simclr_safetensors_writer_add (writer, "projection_head.layers.0.bias", 1, shape, numbers);
+    _simclr_safetensors_writer_add (writer, "backbone.fc.0.weight", 2, shape, numbers);
+    add_renamed (writer, weights, &namings[i]);
+    g_assert_true (_simclr_safetensors_writer_write (writer, fixture->path, NULL));
+    loaded = simclr_weights_load (fixture->path, &error);
+    g_assert_no_error (error);
+    assert_same_tensors (weights, loaded);
+  }
+}
+
+/* lightly's head has our names. */
+static void
+test_lightlys_head_loads (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (SimclrWeights) weights =
+      make (SIMCLR_ARCHITECTURE_RESNET18, 0.0625, SIMCLR_STEM_CIFAR, 0);
+  g_autoptr (SimclrSafetensorsWriter) writer = _simclr_safetensors_writer_new ();
+  g_autoptr (SimclrWeights) loaded = NULL;
+  g_autoptr (GError) error = NULL;
+
+  add_head (weights);
+  add_renamed (writer, weights, &namings[6]);
+  _simclr_parameters_file_add (writer, weights->head_layout, weights->head_values);
+  _simclr_parameters_file_add (writer, weights->head_statistics_layout, weights->head_statistics);
+  g_assert_true (_simclr_safetensors_writer_write (writer, fixture->path, NULL));
+  loaded = simclr_weights_load (fixture->path, &error);
+  g_assert_no_error (error);
+  assert_same_tensors (weights, loaded);
+}
+
+static void
+test_two_encoders_are_an_error (Fixture *fixture, gconstpointer data)
+{
+  const Naming momentum = {"momentum_backbone.", {NULL}, NULL};
+  g_autoptr (SimclrWeights) weights =
+      make (SIMCLR_ARCHITECTURE_RESNET18, 0.0625, SIMCLR_STEM_CIFAR, 0);
+  g_autoptr (SimclrSafetensorsWriter) writer = _simclr_safetensors_writer_new ();
+
+  add_renamed (writer, weights, &namings[6]);
+  add_renamed (writer, weights, &momentum);
+  g_assert_true (_simclr_safetensors_writer_write (writer, fixture->path, NULL));
+  assert_not_loaded (fixture, SIMCLR_ERROR_MISMATCH, "momentum_backbone.");
+}
+
 static void
 test_wrong_metadata_is_an_error (Fixture *fixture, gconstpointer data)
 {
@@ -379,6 +496,9 @@ main (int argc, char **argv)
   ADD ("saved-is-loaded", test_saved_is_loaded);
   ADD ("names-and-shapes-are-torchs", test_names_and_shapes_are_torchs);
   ADD ("files-without-metadata-are-recognised", test_files_without_metadata_are_recognised);
+  ADD ("other-implementations-load", test_other_implementations_load);
+  ADD ("lightlys-head-loads", test_lightlys_head_loads);
+  ADD ("two-encoders-are-an-error", test_two_encoders_are_an_error);
   ADD ("missing-and-wrong-tensors-are-named", test_missing_and_wrong_tensors_are_named);
   ADD ("wrong-metadata-is-an-error", test_wrong_metadata_is_an_error);
   ADD ("a-small-file-stays-small", test_a_small_file_stays_small);
