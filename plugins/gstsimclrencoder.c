@@ -568,8 +568,9 @@ install_properties (GObjectClass *klass)
           gst_simclr_described_enum (SIMCLR_TYPE_NORMALIZATION), SIMCLR_NORMALIZATION_AUTO, flags));
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
-          "Safetensors file to load weights from: a checkpoint of simclrtrainer or a torchvision "
-          "ResNet; unset: none.",
+          "Safetensors file to load weights from: a checkpoint of simclrtrainer, or a torchvision "
+          "ResNet, "
+          "alone or inside the model of another SimCLR implementation; unset: none.",
           NULL, flags));
   g_object_class_install_property (klass, PROP_MODEL,
       g_param_spec_string ("model", "Model",

@@ -221,6 +221,66 @@ test_tensors_where_only_they_are_taken (Fixture *fixture, gconstpointer settings
   }
 }
 
+/* What NNStreamer documents of its caps and buffers (Documentation/data-type-and-flow-control.md; its oldest
+ * versions take four dimensions, newer ones more): Types and Dimensions are lists of num_tensors, a Dimension
+ * is four numbers from 1 to 65535 with colons, of which trailing ones may be left out, innermost first; a
+ * framerate is always there; each tensor is one memory of the buffer. */
+static void
+assert_nnstreamer_takes (GstCaps *caps, GstBuffer *buffer)
+{
+  const GstStructure *structure = gst_caps_get_structure (caps, 0);
+  const gchar *dimensions = gst_structure_get_string (structure, "dimensions");
+  g_auto (GStrv) types = g_strsplit (gst_structure_get_string (structure, "types"), ",", -1);
+  g_auto (GStrv) numbers = g_strsplit (dimensions, ":", -1);
+  gint n_tensors = 0, numerator = -1, denominator = 0;
+  gsize floats = 1;
+
+  g_assert_true (gst_caps_is_fixed (caps));
+  g_assert_cmpstr (gst_structure_get_name (structure), ==, "other/tensors");
+  g_assert_cmpstr (gst_structure_get_string (structure, "format"), ==, "static");
+  g_assert_true (gst_structure_get_int (structure, "num_tensors", &n_tensors));
+  g_assert_cmpint (n_tensors, ==, 1);
+  g_assert_cmpuint (g_strv_length (types), ==, n_tensors);
+  g_assert_cmpstr (types[0], ==, "float32");
+  g_assert_true (
+      g_regex_match_simple ("^[1-9][0-9]{0,4}(:[1-9][0-9]{0,4}){0,3}$", dimensions, 0, 0));
+  for (gchar **number = numbers; *number; number++)
+    floats *= g_ascii_strtoull (*number, NULL, 10);
+  g_assert_true (gst_structure_get_fraction (structure, "framerate", &numerator, &denominator));
+  g_assert_cmpint (numerator, >=, 0);
+  g_assert_cmpint (denominator, >, 0);
+  g_assert_cmpuint (gst_buffer_n_memory (buffer), ==, n_tensors);
+  g_assert_cmpuint (gst_buffer_get_size (buffer), ==, floats * sizeof (gfloat));
+}
+
+/* A full batch at a known rate, and the rest at the end at an unknown one (0/1). */
+static void
+test_tensors_are_nnstreamers (Fixture *fixture, gconstpointer settings)
+{
+  const gint rates[] = {30, 0};
+  const guint frames[] = {3, 2};
+  GstHarness *harness = fixture->harness;
+  GstVideoInfo info = *small_rgb ();
+
+  gst_harness_set_sink_caps_str (harness, "other/tensors");
+  for (guint i = 0; i < G_N_ELEMENTS (rates); i++) {
+    g_autoptr (GstBuffer) buffer = NULL;
+    g_autoptr (GstCaps) caps = NULL;
+
+    info.fps_n = rates[i];
+    set_video_caps (harness, &info);
+    for (guint frame = 0; frame < frames[i]; frame++)
+      g_assert_cmpint (gst_harness_push (harness, make_frame (&info, frame, frame * GST_SECOND)),
+          ==, GST_FLOW_OK);
+    if (rates[i] == 0)
+      gst_harness_push_event (harness, gst_event_new_eos ());
+    buffer = gst_harness_pull (harness);
+    caps = gst_pad_get_current_caps (harness->sinkpad);
+    assert_nnstreamer_takes (caps, buffer);
+    g_assert_cmpuint (get_rows (harness), ==, frames[i]);
+  }
+}
+
 static void
 test_spelling_of_dimensions_follows_downstream (Fixture *fixture, gconstpointer settings)
 {
@@ -556,6 +616,7 @@ main (int argc, char **argv)
   ADD ("frames-pass", NULL, test_frames_pass_with_their_embedding);
   ADD ("any-size-and-format", NULL, test_any_size_and_format);
   ADD ("tensors", "batch-size=3", test_tensors_where_only_they_are_taken);
+  ADD ("nnstreamer", "batch-size=3", test_tensors_are_nnstreamers);
   ADD ("spelling", NULL, test_spelling_of_dimensions_follows_downstream);
   ADD ("batch", "batch-size=3", test_a_batch_keeps_order_and_times);
   ADD ("events", "batch-size=3", test_serialised_events_stay_behind_their_frames);
