@@ -54,31 +54,6 @@ fill (SimclrParameters *layout, gfloat *values, guint32 seed)
   }
 }
 
-/* One layer: a matrix and a BatchNorm without shift. */
-static void
-add_head (SimclrWeights *weights)
-{
-  SimclrParameters *layout = _simclr_parameters_new (), *statistics = _simclr_parameters_new ();
-  const gsize out = HEAD;
-  const gsize shape[] = {
-      out, simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_REPRESENTATION)};
-  g_autofree gfloat *values = NULL, *moments = NULL;
-
-  _simclr_parameters_add (
-      layout, "projection_head.layers.0.weight", SIMCLR_PARAMETER_WEIGHT, 2, shape);
-  _simclr_parameters_add (
-      layout, "projection_head.layers.1.weight", SIMCLR_PARAMETER_SCALE, 1, &out);
-  _simclr_parameters_add (
-      statistics, "projection_head.layers.1.running_mean", SIMCLR_PARAMETER_MEAN, 1, &out);
-  _simclr_parameters_add (
-      statistics, "projection_head.layers.1.running_var", SIMCLR_PARAMETER_VARIANCE, 1, &out);
-  values = g_new0 (gfloat, _simclr_parameters_get_floats (layout));
-  moments = g_new0 (gfloat, _simclr_parameters_get_floats (statistics));
-  fill (layout, values, 1);
-  fill (statistics, moments, 2);
-  _simclr_weights_set_head (weights, layout, values, statistics, moments);
-}
-
 static SimclrWeights *
 make (SimclrArchitecture architecture, SimclrStem stem, guint input_size,
     SimclrNormalization normalization)
@@ -114,6 +89,31 @@ test_what_cannot_be_exported (Fixture *fixture, gconstpointer data)
 }
 
 #ifdef HAVE_ONNX
+/* One layer: a matrix and a BatchNorm without shift. */
+static void
+add_head (SimclrWeights *weights)
+{
+  SimclrParameters *layout = _simclr_parameters_new (), *statistics = _simclr_parameters_new ();
+  const gsize out = HEAD;
+  const gsize shape[] = {
+      out, simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_REPRESENTATION)};
+  g_autofree gfloat *values = NULL, *moments = NULL;
+
+  _simclr_parameters_add (
+      layout, "projection_head.layers.0.weight", SIMCLR_PARAMETER_WEIGHT, 2, shape);
+  _simclr_parameters_add (
+      layout, "projection_head.layers.1.weight", SIMCLR_PARAMETER_SCALE, 1, &out);
+  _simclr_parameters_add (
+      statistics, "projection_head.layers.1.running_mean", SIMCLR_PARAMETER_MEAN, 1, &out);
+  _simclr_parameters_add (
+      statistics, "projection_head.layers.1.running_var", SIMCLR_PARAMETER_VARIANCE, 1, &out);
+  values = g_new0 (gfloat, _simclr_parameters_get_floats (layout));
+  moments = g_new0 (gfloat, _simclr_parameters_get_floats (statistics));
+  fill (layout, values, 1);
+  fill (statistics, moments, 2);
+  _simclr_weights_set_head (weights, layout, values, statistics, moments);
+}
+
 typedef struct
 {
   gint64 dims[4];
