@@ -74,7 +74,7 @@ GST_DEBUG_CATEGORY_STATIC (gst_simclr_augment_debug);
 #define GST_CAT_DEFAULT gst_simclr_augment_debug
 
 /* SimclrAugment's properties become the element's, with the same numbers, ranges and words. */
-#define N_LIBRARY_PROPERTIES 20
+#define N_LIBRARY_PROPERTIES 21
 
 enum
 {
@@ -322,27 +322,6 @@ apply_settings (GstSimclrAugment *self, const Settings *settings)
   self->applied = settings->version;
 }
 
-/* Draws and makes one view of a frame. */
-static gboolean
-make_view (GstSimclrAugment *self, const GstVideoFrame *in, guint number, GstVideoFrame *out,
-    GstSimclrPairView *view)
-{
-  gsize stride = (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (out, 0);
-  guint8 *pixels = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
-  g_autoptr (GError) error = NULL;
-  SimclrFrame frame;
-
-  gst_simclr_describe_frame (in, &frame);
-  view->pts = GST_BUFFER_PTS (in->buffer);
-  simclr_augment_draw (self->augment, self->pairs, number, frame.width, frame.height, &view->draw);
-  if (simclr_augment_apply (self->augment, &frame, &view->draw,
-          pixels + number * self->size * stride, stride, &error))
-    return TRUE;
-  GST_ELEMENT_ERROR (self, STREAM, FAILED, ("Could not make view %u of a frame.", number + 1),
-      ("%s", error->message));
-  return FALSE;
-}
-
 /* The past frame that view 2 comes from; NULL: this one. Borrowed from the history. */
 static const GstSimclrPastFrame *
 choose_partner (GstSimclrAugment *self, GstClockTime running_time, GstClockTime window)
@@ -372,23 +351,48 @@ take_neighbour (GstBuffer *buffer, GstClockTime window, GstSimclrPastFrame *part
   return TRUE;
 }
 
+/* Draws and makes both views; the second may come from another frame. */
 static gboolean
-make_second_view (GstSimclrAugment *self, GstVideoFrame *in, const GstSimclrPastFrame *partner,
-    GstVideoFrame *out, GstSimclrPairView *view)
+make_pair (GstSimclrAugment *self, const GstVideoFrame *first, const GstVideoFrame *second,
+    GstVideoFrame *out, GstSimclrPair *pair)
+{
+  const GstVideoFrame *sources[2] = {first, second};
+  g_autoptr (GError) error = NULL;
+  SimclrFrame frames[2];
+  SimclrDraw draws[2];
+
+  for (guint i = 0; i < 2; i++) {
+    gst_simclr_describe_frame (sources[i], &frames[i]);
+    pair->views[i].pts = GST_BUFFER_PTS (sources[i]->buffer);
+    simclr_augment_draw (
+        self->augment, self->pairs, i, frames[i].width, frames[i].height, &draws[i]);
+    pair->views[i].draw = draws[i];
+  }
+  if (simclr_augment_apply_pair (self->augment, frames, draws, GST_VIDEO_FRAME_PLANE_DATA (out, 0),
+          (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (out, 0), &error))
+    return TRUE;
+  GST_ELEMENT_ERROR (
+      self, STREAM, FAILED, ("Could not make a pair of views."), ("%s", error->message));
+  return FALSE;
+}
+
+static gboolean
+make_pair_with (GstSimclrAugment *self, const GstVideoFrame *in, const GstSimclrPastFrame *partner,
+    GstVideoFrame *out, GstSimclrPair *pair)
 {
   GstVideoFrame past;
   gboolean made;
 
   if (partner == NULL)
-    return make_view (self, in, 1, out, view);
+    return make_pair (self, in, in, out, pair);
   if (!gst_video_frame_map (
           &past, &GST_VIDEO_FILTER (self)->in_info, partner->buffer, GST_MAP_READ)) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("Could not read an earlier frame."),
         ("mapping a buffer of the temporal window failed"));
     return FALSE;
   }
-  view->running_time = partner->running_time;
-  made = make_view (self, &past, 1, out, view);
+  pair->views[1].running_time = partner->running_time;
+  made = make_pair (self, in, &past, out, pair);
   gst_video_frame_unmap (&past);
   return made;
 }
@@ -429,8 +433,7 @@ gst_simclr_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, G
   partner = take_neighbour (in->buffer, window, &neighbour)
                 ? &neighbour
                 : choose_partner (self, running_time, window);
-  if (!make_view (self, in, 0, out, &pair.views[0]) ||
-      !make_second_view (self, in, partner, out, &pair.views[1]))
+  if (!make_pair_with (self, in, partner, out, &pair))
     return GST_FLOW_ERROR;
   pair.interpolation = self->interpolation;
   gst_simclr_pair_meta_add (out->buffer, &pair);

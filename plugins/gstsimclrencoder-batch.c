@@ -43,7 +43,7 @@ _gst_simclr_encoder_drop_batch (GstSimclrEncoder *self)
 {
   _gst_simclr_encoder_stop_timer (self);
   while (!g_queue_is_empty (&self->held))
-    gst_buffer_unref (g_queue_pop_head (&self->held));
+    gst_mini_object_unref (g_queue_pop_head (&self->held));
   self->filled = 0;
   self->batch_pts = GST_CLOCK_TIME_NONE;
   self->batch_end = GST_CLOCK_TIME_NONE;

@@ -84,22 +84,31 @@ model_name (GstSimclrEncoder *self, gchar **memory)
   return "untrained";
 }
 
+/* Frames and the events between them, in their order; of an event after an error downstream only the pad keeps
+ * note. */
 static GstFlowReturn
-push_frames (GstSimclrEncoder *self, GQueue *frames, GBytes *embeddings,
+push_frames (GstSimclrEncoder *self, GQueue *held, GBytes *embeddings,
     const GstSimclrEmbeddingOrigin *origin)
 {
-  gsize bytes = origin->size * sizeof (gfloat);
+  const gsize bytes = origin->size * sizeof (gfloat);
   GstFlowReturn flow = GST_FLOW_OK;
-  GstBuffer *frame;
+  GstMiniObject *item;
+  gsize row = 0;
 
-  for (gsize row = 0; (frame = g_queue_pop_head (frames)) != NULL; row++) {
-    g_autoptr (GBytes) embedding = g_bytes_new_from_bytes (embeddings, row * bytes, bytes);
+  while ((item = g_queue_pop_head (held)) != NULL) {
+    g_autoptr (GBytes) embedding = NULL;
+    GstBuffer *frame;
 
-    if (flow != GST_FLOW_OK) {
-      gst_buffer_unref (frame);
+    if (GST_IS_EVENT (item)) {
+      gst_pad_push_event (self->srcpad, GST_EVENT_CAST (item));
       continue;
     }
-    frame = gst_buffer_make_writable (frame);
+    embedding = g_bytes_new_from_bytes (embeddings, row++ * bytes, bytes);
+    if (flow != GST_FLOW_OK) {
+      gst_mini_object_unref (item);
+      continue;
+    }
+    frame = gst_buffer_make_writable (GST_BUFFER_CAST (item));
     gst_buffer_add_simclr_embedding_meta (frame, embedding, origin);
     flow = gst_pad_push (self->srcpad, frame);
   }

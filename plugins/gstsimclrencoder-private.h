@@ -101,7 +101,7 @@ struct _GstSimclrEncoder
   guint capacity;  /* frames or pairs that fit */
   guint filled;
   guint64 *offsets; /* of the pairs, when training */
-  GQueue held;      /* frames that wait for their embedding, when they are passed on */
+  GQueue held; /* frames that wait for their embedding and are passed on, and events between them */
   GstSegment segment;
   guint64 embedded, skipped; /* frames */
   GstClockTime batch_pts, batch_end;

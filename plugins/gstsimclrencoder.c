@@ -34,8 +34,10 @@
  * ## Batches
  *
  * When embedding, #simclrencoder:batch-size frames are embedded at a time; what is incomplete is sent
- * after #simclrencoder:batch-timeout, before a serialised event and at EOS. When training, the pairs
- * that do not fill a batch are dropped at EOS. The latency that batching adds is reported.
+ * after #simclrencoder:batch-timeout, before a serialised event and at EOS. Several streams of the same
+ * caps fill batches together behind a `funnel`, and a `streamiddemux` parts them again: which stream a
+ * frame is of stays between the frames of a batch. When training, the pairs that do not fill a batch are
+ * dropped at EOS. The latency that batching adds is reported.
  *
  * A large batch needs no large memory: with #simclrencoder:microbatch-size the network sees the batch in
  * parts (GradCache, Gao et al. 2021, 2101.06983). The batch goes forward once, keeping the embeddings
@@ -90,6 +92,12 @@
  *
  * |[
  * gst-launch-1.0 videotestsrc num-buffers=10 ! simclrencoder width=0.25 batch-size=4 ! other/tensors ! fakesink dump=true
+ * ]|
+ *
+ * ## Two streams, embedded in the same batches
+ *
+ * |[
+ * gst-launch-1.0 funnel name=all ! simclrencoder width=0.25 input-size=32 batch-size=4 ! streamiddemux name=each each.src_0 ! queue ! fakesink each.src_1 ! queue ! fakesink videotestsrc num-buffers=20 ! video/x-raw,format=RGB,width=64,height=48 ! queue ! all. videotestsrc pattern=snow num-buffers=20 ! video/x-raw,format=RGB,width=64,height=48 ! queue ! all.
  * ]|
  *
  * ## Train and embed at once
@@ -386,27 +394,73 @@ src_event (GstPad *pad, GstObject *parent, GstEvent *event)
   return gst_pad_event_default (pad, parent, event);
 }
 
+/* Whether an event may wait in the batch, between its frames, so that frames of several streams (`funnel`, which
+ * announces each stream as it turns to it) fill one batch. What may be followed by nothing for long does not wait. */
+static gboolean
+joins_batch (GstSimclrEncoder *self, GstEvent *event)
+{
+  GstCaps *caps;
+
+  if (self->mode != GST_SIMCLR_ENCODER_MODE_VIDEO || self->filled == 0)
+    return FALSE;
+  switch (GST_EVENT_TYPE (event)) {
+  case GST_EVENT_CAPS:
+    gst_event_parse_caps (event, &caps);
+    return gst_caps_is_equal (caps, self->caps);
+  case GST_EVENT_STREAM_START:
+  case GST_EVENT_SEGMENT:
+  case GST_EVENT_TAG:
+    return TRUE;
+  default:
+    return FALSE;
+  }
+}
+
+/* Drops the batch. What it held that outlives a flush (which stream this is, its caps) goes on after it. */
+static gboolean
+finish_flush (GstSimclrEncoder *self, GstEvent *flush_stop)
+{
+  GQueue events = G_QUEUE_INIT;
+  GstEvent *event;
+  gboolean done;
+
+  for (GList *item = self->held.head; item != NULL; item = item->next) {
+    if (GST_IS_EVENT (item->data) && GST_EVENT_TYPE (item->data) != GST_EVENT_SEGMENT)
+      g_queue_push_tail (&events, gst_event_ref (GST_EVENT_CAST (item->data)));
+  }
+  if (self->mode != GST_SIMCLR_ENCODER_MODE_TRAINING)
+    _gst_simclr_encoder_drop_batch (self);
+  done = gst_pad_event_default (self->sinkpad, GST_OBJECT (self), flush_stop);
+  while ((event = g_queue_pop_head (&events)) != NULL)
+    gst_pad_push_event (self->srcpad, event);
+  return done;
+}
+
 static gboolean
 handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
 {
   gboolean done;
   GstCaps *caps;
 
+  if (joins_batch (self, event)) {
+    if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
+      gst_event_copy_segment (event, &self->segment);
+    g_queue_push_tail (&self->held, event);
+    return TRUE;
+  }
   switch (GST_EVENT_TYPE (event)) {
   case GST_EVENT_FLUSH_START:
     gst_simclr_forward_gate_set_flushing (self->gate, TRUE);
     break;
   case GST_EVENT_FLUSH_STOP:
     gst_simclr_forward_gate_set_flushing (self->gate, FALSE);
-    if (self->mode != GST_SIMCLR_ENCODER_MODE_TRAINING)
-      _gst_simclr_encoder_drop_batch (self);
     self->batch_pts = GST_CLOCK_TIME_NONE;
     self->late_flow = GST_FLOW_OK;
     gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
     set_earliest (self, GST_CLOCK_TIME_NONE, 1);
     /* a negotiation that the flush cut short is done again */
     gst_pad_mark_reconfigure (self->srcpad);
-    break;
+    return finish_flush (self, event);
   case GST_EVENT_CAPS:
     drain (self, FALSE);
     gst_event_parse_caps (event, &caps);

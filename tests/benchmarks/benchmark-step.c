@@ -48,6 +48,7 @@ main (int argc, char **argv)
     g_printerr ("%s\n", error->message);
     return 1;
   }
+  g_clear_pointer (&weights, simclr_weights_unref);
   simclr_encoder_set_microbatch_size (encoder, (guint) MAX (o.microbatch, 0));
   g_object_set (trainer, "optimizer", SIMCLR_OPTIMIZER_SGD, "learning-rate", 0.03,
       "learning-rate-scaling", SIMCLR_LEARNING_RATE_SCALING_NONE, "temperature", 0.5, NULL);

@@ -337,6 +337,76 @@ test_a_flush_drops_what_is_held (Fixture *fixture, gconstpointer settings)
   }
 }
 
+/* As funnel announces a stream before its frame. */
+static void
+turn_to_stream (GstHarness *harness, const gchar *id)
+{
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (harness->srcpad);
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  g_assert_true (gst_harness_push_event (harness, gst_event_new_stream_start (id)));
+  g_assert_true (gst_harness_push_event (harness, gst_event_new_caps (caps)));
+  g_assert_true (gst_harness_push_event (harness, gst_event_new_segment (&segment)));
+}
+
+static GstPadProbeReturn
+note_stream (GstPad *pad, GstPadProbeInfo *info, gpointer log)
+{
+  const gchar *id;
+
+  if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+    g_string_append_printf (log, "%d", (gint) GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info)));
+  } else if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) == GST_EVENT_STREAM_START) {
+    gst_event_parse_stream_start (GST_PAD_PROBE_INFO_EVENT (info), &id);
+    g_string_append (log, id);
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+test_several_streams_fill_a_batch (Fixture *fixture, gconstpointer settings)
+{
+  GstHarness *harness = fixture->harness;
+  g_autoptr (GString) log = g_string_new (NULL);
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (harness->element, "src");
+
+  set_video_caps (harness, small_rgb ());
+  gst_pad_add_probe (
+      pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, note_stream, log, NULL);
+  for (guint i = 0; i < 3; i++) {
+    g_assert_cmpuint (gst_harness_buffers_received (harness), ==, 0);
+    turn_to_stream (harness, i % 2 ? "b" : "a");
+    gst_harness_push (harness, make_frame (small_rgb (), i, i));
+  }
+  g_assert_cmpstr (log->str, ==, "a0b1a2");
+  for (guint i = 0; i < 3; i++) {
+    g_autoptr (GstBuffer) out = gst_harness_pull (harness);
+
+    check_frame (out, fixture->weights, small_rgb ());
+  }
+}
+
+static void
+test_a_flush_keeps_which_stream_it_is (Fixture *fixture, gconstpointer settings)
+{
+  GstHarness *harness = fixture->harness;
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (harness->element, "src");
+  g_autoptr (GstEvent) event = NULL;
+  const gchar *id;
+
+  set_video_caps (harness, small_rgb ());
+  gst_harness_push (harness, make_frame (small_rgb (), 1, 0));
+  turn_to_stream (harness, "b");
+  gst_harness_push_event (harness, gst_event_new_flush_start ());
+  gst_harness_push_event (harness, gst_event_new_flush_stop (TRUE));
+  event = gst_pad_get_sticky_event (pad, GST_EVENT_STREAM_START, 0);
+  g_assert_nonnull (event);
+  gst_event_parse_stream_start (event, &id);
+  g_assert_cmpstr (id, ==, "b");
+  g_assert_cmpuint (gst_harness_buffers_received (harness), ==, 0);
+}
+
 static void
 test_caps_change_in_the_middle_of_a_batch (Fixture *fixture, gconstpointer settings)
 {
@@ -564,6 +634,8 @@ main (int argc, char **argv)
   ADD ("latency-timeout", "batch-size=3 batch-timeout=2000000",
       test_latency_is_the_timeout_where_shorter);
   ADD ("flush", "batch-size=3", test_a_flush_drops_what_is_held);
+  ADD ("streams", "batch-size=3", test_several_streams_fill_a_batch);
+  ADD ("streams-flush", "batch-size=3", test_a_flush_keeps_which_stream_it_is);
   ADD ("caps-change", "batch-size=3", test_caps_change_in_the_middle_of_a_batch);
   ADD ("short-buffer", NULL, test_short_buffer_is_an_error);
   ADD ("architecture", "architecture=resnet34", test_contradiction_names_the_property);

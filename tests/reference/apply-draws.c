@@ -1,6 +1,8 @@
-/* Applies draws to a frame for comparison with another implementation.
- * Arguments: file of raw pixels, width, height, format, size, interpolation. Standard input: one
- * draw a line. Standard output: the views, packed RGB.
+/* Draws augmentations and applies them, for comparison with another implementation.
+ *   apply-draws draw WIDTH HEIGHT COUNT SEED       what is drawn for a frame, one draw a line
+ *   apply-draws FILE WIDTH HEIGHT FORMAT SIZE INTERPOLATION
+ * The latter applies the draws on standard input, lines as the former prints, to a file of raw pixels;
+ * the views go to standard output, packed RGB.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/simclr.h>
 
@@ -40,6 +42,23 @@ number (const gchar *text)
   return (guint) g_ascii_strtoull (text, NULL, 10);
 }
 
+static int
+print_draws (guint width, guint height, guint count, guint64 seed)
+{
+  g_autoptr (SimclrAugment) augment = g_object_new (SIMCLR_TYPE_AUGMENT, "seed", seed, NULL);
+
+  for (guint i = 0; i < count; i++) {
+    SimclrDraw d;
+
+    simclr_augment_draw (augment, i / 2, i % 2, width, height, &d);
+    printf ("%u %u %u %u %d %d %.17g %.17g %.17g %.17g %u %u %u %u %d %d %.17g %d %.17g\n",
+        d.crop_x, d.crop_y, d.crop_width, d.crop_height, d.flip, d.jitter, d.brightness, d.contrast,
+        d.saturation, d.hue, d.order[0], d.order[1], d.order[2], d.order[3], d.grayscale, d.blur,
+        d.sigma, d.solarize, d.solarize_threshold);
+  }
+  return 0;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -53,8 +72,13 @@ main (int argc, char **argv)
   gsize bytes, view_bytes;
   guint size;
 
+  if (argc == 6 && g_str_equal (argv[1], "draw"))
+    return print_draws (
+        number (argv[2]), number (argv[3]), number (argv[4]), g_ascii_strtoull (argv[5], NULL, 10));
   if (argc != 7)
-    g_error ("usage: %s FILE WIDTH HEIGHT FORMAT SIZE INTERPOLATION", argv[0]);
+    g_error ("usage: %s FILE WIDTH HEIGHT FORMAT SIZE INTERPOLATION\n"
+             "       %s draw WIDTH HEIGHT COUNT SEED",
+        argv[0], argv[0]);
   if (!g_file_get_contents (argv[1], &pixels, &bytes, &error))
     g_error ("%s", error->message);
   frame.data = (const guint8 *) pixels;

@@ -5,11 +5,10 @@ import os
 
 import torch
 import torchvision
-from torch import nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 import tensorfile
-from simclr_torch import ARCHITECTURES, Encoder, ProjectionHead, nt_xent
+from simclr_torch import (ARCHITECTURES, Encoder, ProjectionHead, floats, gradients, nt_xent, randomise,
+                          running, state)  # fmt: skip
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures")
 
@@ -24,49 +23,6 @@ MODELS = [
 ]
 VIEWS = 8
 TEMPERATURE = 0.5
-
-
-def randomise(module):
-    """Numbers that let every gradient flow, and that float32 holds exactly. Blocks add little to their
-    shortcut, for else 50 layers magnify rounding."""
-    last = {
-        f"{name}.bn{3 if isinstance(block, Bottleneck) else 2}"
-        for name, block in module.named_modules()
-        if isinstance(block, (BasicBlock, Bottleneck))
-    }
-    for name, layer in module.named_modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            layer.weight.data.normal_(0, (2 / layer.weight[0].numel()) ** 0.5)
-        elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            layer.running_mean.normal_(0, 0.1)
-            layer.running_var.uniform_(0.5, 1.5)
-            layer.weight.data.uniform_(*(0.1, 0.4) if name in last else (0.5, 1.5))
-            layer.bias.data.uniform_(-0.5, 1.5).mul_(layer.weight.data)
-
-
-def floats(tensor):
-    return tensor.detach().to(torch.float32).numpy()
-
-
-def state(module, prefix=""):
-    tensors = module.tensors() if isinstance(module, ProjectionHead) else module.state_dict()
-    return {
-        prefix + name: floats(value.clone())
-        for name, value in tensors.items()
-        if not name.endswith("num_batches_tracked")
-    }
-
-
-def gradients(module, prefix):
-    return {
-        prefix + name: floats(value.grad)
-        for name, value in module.named_parameters()
-        if value.requires_grad
-    }
-
-
-def running(module, prefix):
-    return {name: value for name, value in state(module, prefix).items() if "running_" in name}
 
 
 def make_model(name, architecture, width, stem, size, seed):

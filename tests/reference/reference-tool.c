@@ -82,8 +82,8 @@ make_checkpoint (gchar **arguments)
   stop_at (error);
 }
 
-/* train CHECKPOINT VIEWS STEPS SAVED [PROPERTY=VALUE ...]: steps on the same views (raw floats), from a
- * checkpoint, with the trainer's properties; prints the loss of each. */
+/* train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...]: steps on the same views (raw floats), from
+ * a checkpoint, with the trainer's properties; prints the loss of each. Exits with 77 without that provider. */
 static void
 train (gchar **arguments)
 {
@@ -95,7 +95,7 @@ train (gchar **arguments)
   guint steps = (guint) strtoul (arguments[2], NULL, 10);
   gsize bytes;
 
-  for (gchar **setting = arguments + 4; *setting != NULL; setting++) {
+  for (gchar **setting = arguments + 5; *setting != NULL; setting++) {
     g_auto (GStrv) parts = g_strsplit (*setting, "=", 2);
 
     set_property (G_OBJECT (trainer), parts[0], parts[1]);
@@ -103,7 +103,10 @@ train (gchar **arguments)
   simclr_trainer_resume (trainer, arguments[0], &error);
   stop_at (error);
   weights = simclr_trainer_get_weights (trainer);
-  encoder = simclr_encoder_new (weights, SIMCLR_PROVIDER_AUTO, SIMCLR_PRECISION_FLOAT32, 0, &error);
+  encoder = simclr_encoder_new (
+      weights, from_nick (SIMCLR_TYPE_PROVIDER, arguments[4]), SIMCLR_PRECISION_FLOAT32, 0, &error);
+  if (g_error_matches (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED))
+    exit (77);
   stop_at (error);
   g_file_get_contents (arguments[1], &views, &bytes, &error);
   stop_at (error);
@@ -152,12 +155,12 @@ main (int argc, char **argv)
     make_checkpoint (argv + 2);
   } else if (argc == 6 && g_str_equal (argv[1], "embed")) {
     embed (argv + 2);
-  } else if (argc >= 6 && g_str_equal (argv[1], "train")) {
+  } else if (argc >= 7 && g_str_equal (argv[1], "train")) {
     train (argv + 2);
   } else {
     g_printerr ("usage: %s checkpoint ARCHITECTURE WIDTH STEM SIZE PATH\n"
                 "       %s embed WEIGHTS OUTPUT PICTURES EMBEDDINGS\n"
-                "       %s train CHECKPOINT VIEWS STEPS SAVED [PROPERTY=VALUE ...]\n",
+                "       %s train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...]\n",
         argv[0], argv[0], argv[0]);
     return 2;
   }

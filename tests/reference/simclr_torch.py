@@ -75,6 +75,85 @@ class ProjectionHead(nn.Module):
         return head
 
 
+def randomise(module):
+    """Numbers that let every gradient flow, and that float32 holds exactly. Blocks add little to their
+    shortcut, for else 50 layers magnify rounding."""
+    last = {
+        f"{name}.bn{3 if isinstance(block, Bottleneck) else 2}"
+        for name, block in module.named_modules()
+        if isinstance(block, (BasicBlock, Bottleneck))
+    }
+    for name, layer in module.named_modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            layer.weight.data.normal_(0, (2 / layer.weight[0].numel()) ** 0.5)
+        elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.5, 1.5)
+            layer.weight.data.uniform_(*(0.1, 0.4) if name in last else (0.5, 1.5))
+            layer.bias.data.uniform_(-0.5, 1.5).mul_(layer.weight.data)
+
+
+def move_off_edges(modules, views):
+    """Shifts BatchNorms, so that nothing that enters a ReLU in training lies near its edge: an element that
+    rounding carries over it would change a gradient of few views by percents, in any implementation (in
+    PyTorch's float32 too). Every channel is shifted by a little, to where its values leave the widest gap."""
+    last, handles = None, []
+
+    def remember(layer, inputs, output):
+        nonlocal last
+        last = layer
+
+    def shift(layer, inputs):
+        x = inputs[0]
+        values, _ = x.transpose(0, 1).flatten(1).sort(1)
+        gaps, middles = values.diff(dim=1), (values[:, 1:] + values[:, :-1]) / 2
+        near = middles.abs() <= 0.1 * values.std(1, keepdim=True)
+        best = torch.where(near.any(1), (gaps * near).argmax(1), middles.abs().argmin(1))
+        old = last.bias.clone()
+        last.bias.sub_(middles.gather(1, best[:, None])[:, 0]).copy_(last.bias.float())
+        return x + (last.bias - old).reshape(-1, *[1] * (x.dim() - 2))
+
+    for layer in (layer for module in modules for layer in module.modules()):
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            handles.append(layer.register_forward_hook(remember))
+        elif isinstance(layer, nn.ReLU):
+            handles.append(layer.register_forward_pre_hook(shift))
+    statistics = [(t, t.clone()) for module in modules for t in module.buffers()]
+    with torch.no_grad():
+        for module in modules:
+            views = module.train()(views)
+        for tensor, before in statistics:
+            tensor.copy_(before)
+    for handle in handles:
+        handle.remove()
+
+
+def floats(tensor):
+    return tensor.detach().to(torch.float32).numpy()
+
+
+def state(module, prefix=""):
+    """All tensors of an encoder or a head but the counts of batches."""
+    tensors = module.tensors() if isinstance(module, ProjectionHead) else module.state_dict()
+    return {
+        prefix + name: floats(value.clone())
+        for name, value in tensors.items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def gradients(module, prefix):
+    return {
+        prefix + name: floats(value.grad)
+        for name, value in module.named_parameters()
+        if value.requires_grad
+    }
+
+
+def running(module, prefix):
+    return {name: value for name, value in state(module, prefix).items() if "running_" in name}
+
+
 def load_encoder(encoder, tensors):
     """Takes the encoder of a checkpoint of ours; tensors: name to numpy array."""
     state = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}

@@ -6,9 +6,16 @@
 #include <simclr/augment/blur-private.h>
 #include <simclr/augment/colour-private.h>
 #include <simclr/augment/frame-private.h>
+#include <simclr/base/parallel-private.h>
 #include <simclr/base/random-private.h>
 #include <simclr/simclr-enum-types.h>
 #include <simclr/simclr-error.h>
+
+typedef struct
+{
+  SimclrScratch resize;
+  SimclrScratch planes; /* three of size * size floats, and what blur needs */
+} Workspace;
 
 /**
  * SimclrAugment:
@@ -23,15 +30,16 @@
  * Pixels are floats in [0, 1] from the crop on, clamped after the crop and after each colour
  * operation, and rounded once, at the end.
  *
- * An object serves one thread at a time: it keeps working memory between views.
+ * An object serves one thread at a time: it keeps working memory between views. It may use two itself.
  */
 struct _SimclrAugment
 {
   GObject parent;
 
   SimclrAugmentSettings settings;
-  SimclrScratch resize;
-  SimclrScratch planes; /* three of size * size floats, and what blur needs */
+  guint threads;
+  SimclrParallel *team;    /* NULL until two threads make a pair */
+  Workspace workspaces[2]; /* one a view of a pair */
 };
 
 G_DEFINE_FINAL_TYPE (SimclrAugment, simclr_augment, G_TYPE_OBJECT)
@@ -59,6 +67,7 @@ enum
   PROP_SOLARIZE_THRESHOLD,
   PROP_INTERPOLATION,
   PROP_SEED,
+  PROP_THREADS,
   N_PROPERTIES,
 };
 
@@ -150,6 +159,9 @@ simclr_augment_set_property (GObject *object, guint id, const GValue *value, GPa
   case PROP_SEED:
     self->settings.seed = g_value_get_uint64 (value);
     break;
+  case PROP_THREADS:
+    self->threads = g_value_get_uint (value);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -175,6 +187,9 @@ simclr_augment_get_property (GObject *object, guint id, GValue *value, GParamSpe
   case PROP_SEED:
     g_value_set_uint64 (value, self->settings.seed);
     break;
+  case PROP_THREADS:
+    g_value_set_uint (value, self->threads);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -185,8 +200,11 @@ simclr_augment_finalize (GObject *object)
 {
   SimclrAugment *self = SIMCLR_AUGMENT (object);
 
-  _simclr_scratch_clear (&self->resize);
-  _simclr_scratch_clear (&self->planes);
+  for (guint i = 0; i < G_N_ELEMENTS (self->workspaces); i++) {
+    _simclr_scratch_clear (&self->workspaces[i].resize);
+    _simclr_scratch_clear (&self->workspaces[i].planes);
+  }
+  g_clear_pointer (&self->team, _simclr_parallel_unref);
   G_OBJECT_CLASS (simclr_augment_parent_class)->finalize (object);
 }
 
@@ -215,6 +233,10 @@ simclr_augment_class_init (SimclrAugmentClass *klass)
       g_param_spec_uint64 ("seed", "Seed",
           "Where the random numbers start; the same seed gives the same draws.", 0, G_MAXUINT64, 0,
           flags));
+  g_object_class_install_property (object_class, PROP_THREADS,
+      g_param_spec_uint ("threads", "Threads",
+          "Threads that make a pair: 1, or 2 for both views at once. The views are the same.", 1, 2,
+          1, flags));
 }
 
 static void
@@ -295,7 +317,7 @@ blur_planes (gfloat *const planes[3], guint n_planes, guint size, gdouble sigma,
 }
 
 static gboolean
-reserve_planes (SimclrAugment *self, guint size, gfloat *planes[3], gfloat **blur, GError **error)
+reserve_planes (Workspace *self, guint size, gfloat *planes[3], gfloat **blur, GError **error)
 {
   gsize n = (gsize) size * size;
   guint radius = SIMCLR_BLUR_RADIUS (size);
@@ -307,6 +329,47 @@ reserve_planes (SimclrAugment *self, guint size, gfloat *planes[3], gfloat **blu
   for (guint c = 0; c < 3; c++)
     planes[c] = (gfloat *) self->planes.memory + c * n;
   *blur = (gfloat *) self->planes.memory + 3 * n;
+  return TRUE;
+}
+
+static gboolean
+make_view (SimclrAugment *self, Workspace *workspace, const SimclrFrame *frame,
+    const SimclrDraw *draw, guint8 *view, gsize stride, GError **error)
+{
+  const guint size = self->settings.size;
+  const gsize n = (gsize) size * size;
+  const guint distinct = draw->grayscale ? 1 : 3;
+  const SimclrBox box = {draw->crop_x, draw->crop_y, draw->crop_width, draw->crop_height};
+  gfloat *planes[3], *blur;
+
+  if (!_simclr_frame_check (frame, error) ||
+      !_simclr_draw_check (draw, frame->width, frame->height, error))
+    return FALSE;
+  if (stride / 3 < size) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "view: a stride of %" G_GSIZE_FORMAT " bytes is less than a row of %u pixels", stride,
+        size);
+    return FALSE;
+  }
+  if (!reserve_planes (workspace, size, planes, &blur, error) ||
+      !_simclr_resize (&workspace->resize, frame, &box, size, draw->flip,
+          self->settings.interpolation, planes, error))
+    return FALSE;
+
+  _simclr_colour_apply (planes, n, draw);
+  if (draw->blur)
+    blur_planes (planes, distinct, size, draw->sigma, blur);
+  if (draw->solarize)
+    for (guint c = 0; c < distinct; c++)
+      _simclr_colour_solarize (planes[c], n, (gfloat) draw->solarize_threshold);
+  for (guint c = distinct; c < 3; c++)
+    planes[c] = planes[0];
+  if (stride == 3 * (gsize) size)
+    _simclr_planes_to_bytes (planes[0], planes[1], planes[2], n, view);
+  else
+    for (gsize y = 0; y < size; y++)
+      _simclr_planes_to_bytes (planes[0] + y * size, planes[1] + y * size, planes[2] + y * size,
+          size, view + y * stride);
   return TRUE;
 }
 
@@ -328,45 +391,65 @@ gboolean
 simclr_augment_apply (SimclrAugment *self, const SimclrFrame *frame, const SimclrDraw *draw,
     guint8 *view, gsize stride, GError **error)
 {
-  guint size, distinct;
-  gfloat *planes[3], *blur;
-  SimclrBox box;
-  gsize n;
-
   g_return_val_if_fail (SIMCLR_IS_AUGMENT (self), FALSE);
   g_return_val_if_fail (frame != NULL && draw != NULL && view != NULL, FALSE);
 
-  size = self->settings.size;
-  n = (gsize) size * size;
-  distinct = draw->grayscale ? 1 : 3;
-  if (!_simclr_frame_check (frame, error) ||
-      !_simclr_draw_check (draw, frame->width, frame->height, error))
-    return FALSE;
-  if (stride / 3 < size) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
-        "view: a stride of %" G_GSIZE_FORMAT " bytes is less than a row of %u pixels", stride,
-        size);
-    return FALSE;
-  }
-  box = (SimclrBox){draw->crop_x, draw->crop_y, draw->crop_width, draw->crop_height};
-  if (!reserve_planes (self, size, planes, &blur, error) ||
-      !_simclr_resize (&self->resize, frame, &box, size, draw->flip, self->settings.interpolation,
-          planes, error))
-    return FALSE;
+  return make_view (self, &self->workspaces[0], frame, draw, view, stride, error);
+}
 
-  _simclr_colour_apply (planes, n, draw);
-  if (draw->blur)
-    blur_planes (planes, distinct, size, draw->sigma, blur);
-  if (draw->solarize)
-    for (guint c = 0; c < distinct; c++)
-      _simclr_colour_solarize (planes[c], n, (gfloat) draw->solarize_threshold);
-  for (guint c = distinct; c < 3; c++)
-    planes[c] = planes[0];
-  if (stride == 3 * (gsize) size)
-    _simclr_planes_to_bytes (planes[0], planes[1], planes[2], n, view);
-  else
-    for (gsize y = 0; y < size; y++)
-      _simclr_planes_to_bytes (planes[0] + y * size, planes[1] + y * size, planes[2] + y * size,
-          size, view + y * stride);
+/* A pair to make: what the two views differ in. */
+typedef struct
+{
+  SimclrAugment *self;
+  const SimclrFrame *frames;
+  const SimclrDraw *draws;
+  guint8 *views;
+  gsize stride;
+  GError *errors[2];
+} Pair;
+
+static void
+make_views (guint thread, gsize begin, gsize end, gpointer data)
+{
+  Pair *pair = data;
+
+  for (gsize i = begin; i < end; i++)
+    make_view (pair->self, &pair->self->workspaces[i], &pair->frames[i], &pair->draws[i],
+        pair->views + i * pair->self->settings.size * pair->stride, pair->stride, &pair->errors[i]);
+}
+
+/**
+ * simclr_augment_apply_pair: (skip)
+ * @self: an augmentation; of its settings only size, interpolation and threads matter here
+ * @frames: the pictures of both views, which may be the same
+ * @draws: what was drawn for each
+ * @views: room for both views, packed RGB, one above the other: twice the size rows of @stride bytes
+ * @stride: bytes from one row of @views to the next, at least three times the size
+ * @error: return location for an error
+ *
+ * Makes a positive pair, as simclr_augment_apply() makes each view; with threads 2 both at once.
+ *
+ * Returns: %FALSE if a view could not be made; the error says which and why
+ */
+gboolean
+simclr_augment_apply_pair (SimclrAugment *self, const SimclrFrame frames[2],
+    const SimclrDraw draws[2], guint8 *views, gsize stride, GError **error)
+{
+  Pair pair = {self, frames, draws, views, stride, {NULL, NULL}};
+
+  g_return_val_if_fail (SIMCLR_IS_AUGMENT (self), FALSE);
+  g_return_val_if_fail (frames != NULL && draws != NULL && views != NULL, FALSE);
+
+  if (self->threads > 1 && self->team == NULL)
+    self->team = _simclr_parallel_new (2);
+  _simclr_parallel_for (self->threads > 1 ? self->team : NULL, 2, 1, make_views, &pair);
+  for (guint i = 0; i < 2; i++) {
+    if (pair.errors[i] != NULL) {
+      g_prefix_error (&pair.errors[i], "view %u: ", i + 1);
+      g_propagate_error (error, g_steal_pointer (&pair.errors[i]));
+      g_clear_error (&pair.errors[1]);
+      return FALSE;
+    }
+  }
   return TRUE;
 }

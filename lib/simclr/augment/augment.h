@@ -76,5 +76,8 @@ guint simclr_augment_draw_partner (SimclrAugment *self, guint64 pair, guint n_ca
 SIMCLR_API
 gboolean simclr_augment_apply (SimclrAugment *self, const SimclrFrame *frame,
     const SimclrDraw *draw, guint8 *view, gsize stride, GError **error);
+SIMCLR_API
+gboolean simclr_augment_apply_pair (SimclrAugment *self, const SimclrFrame frames[2],
+    const SimclrDraw draws[2], guint8 *views, gsize stride, GError **error);
 
 G_END_DECLS

@@ -27,7 +27,8 @@ struct _SimclrEncoder
 {
   GObject parent;
 
-  SimclrWeights *weights; /* the newest that were set or snapshot; immutable */
+  SimclrWeights *
+      weights; /* the newest that were set or snapshot; immutable; without floats while training has them */
   SimclrResnet *resnet;
   SimclrProvider provider;
   SimclrPrecision precision;
@@ -440,12 +441,43 @@ _simclr_encoder_set_frozen (SimclrEncoder *self, gboolean frozen)
   self->frozen = frozen;
 }
 
+/* Weights of the same description as those of the encoder, all zero. */
+static SimclrWeights *
+describe (SimclrEncoder *self)
+{
+  SimclrWeights *old = self->weights;
+  SimclrWeights *copy =
+      _simclr_weights_new (old->architecture, old->width, old->stem, old->input_size, NULL);
+
+  copy->normalization = old->normalization;
+  copy->seed = old->seed;
+  copy->name = g_strdup (old->name);
+  copy->step = self->step;
+  return copy;
+}
+
+/* Training's master copy is the newest from here on: the weights it began with need not stay beside it. */
+static void
+let_go_of_weights (SimclrEncoder *self)
+{
+  SimclrWeights *description = describe (self);
+
+  g_clear_pointer (&description->values, g_free);
+  g_clear_pointer (&description->statistics, g_free);
+  simclr_weights_unref (self->weights);
+  self->weights = description;
+  self->weights_stale = TRUE;
+}
+
 static gboolean
 begin_training (SimclrEncoder *self, GError **error)
 {
-  if (!self->training)
+  if (!self->training) {
     self->training = _simclr_training_new (
         self->resnet, self->provider, self->precision, self->parallel, self->weights, error);
+    if (self->training && !self->weights->head_layout) /* a head is good until the first step */
+      let_go_of_weights (self);
+  }
   if (!self->training)
     return FALSE;
   _simclr_training_set_microbatch (self->training, self->microbatch);
@@ -550,20 +582,15 @@ _simclr_encoder_commit (SimclrEncoder *self, SimclrForwardPass *pass, guint64 st
   _simclr_training_commit (self->training);
   self->step = step;
   self->folded_stale = TRUE;
-  self->weights_stale = TRUE;
+  if (!self->weights_stale)
+    let_go_of_weights (self);
 }
 
 SimclrWeights *
 _simclr_encoder_snapshot (SimclrEncoder *self)
 {
-  SimclrWeights *old = self->weights;
-  SimclrWeights *copy =
-      _simclr_weights_new (old->architecture, old->width, old->stem, old->input_size, NULL);
+  SimclrWeights *copy = describe (self);
 
-  copy->normalization = old->normalization;
-  copy->seed = old->seed;
-  copy->name = g_strdup (old->name);
-  copy->step = self->step;
   memcpy (copy->values, current_values (self),
       _simclr_parameters_get_floats (copy->layout) * sizeof (gfloat));
   memcpy (copy->statistics, current_statistics (self),

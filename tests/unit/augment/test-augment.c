@@ -119,6 +119,55 @@ test_views_do_not_depend_on_history (void)
   }
 }
 
+/* One thread or two, each view of a pair is what it is by itself; the frames may differ. */
+static void
+test_a_pair_is_its_two_views (void)
+{
+  SimclrFrame frames[2];
+  g_autofree guint8 *first = naive_frame (&frames[0], 64, 50, SIMCLR_PIXEL_FORMAT_RGB, 0, 1);
+  g_autofree guint8 *second = naive_frame (&frames[1], 31, 70, SIMCLR_PIXEL_FORMAT_GRAY8, 0, 2);
+  guint8 pair[2 * 24 * 80], view[24 * 80];
+
+  for (guint threads = 1; threads <= 2; threads++) {
+    g_autoptr (SimclrAugment) augment =
+        g_object_new (SIMCLR_TYPE_AUGMENT, "size", 24, "threads", threads, NULL);
+
+    for (guint number = 0; number < 8; number++) {
+      SimclrDraw draws[2];
+
+      memset (pair, 0x55, sizeof (pair));
+      for (guint i = 0; i < 2; i++)
+        simclr_augment_draw (augment, number, i, frames[i].width, frames[i].height, &draws[i]);
+      g_assert_true (simclr_augment_apply_pair (augment, frames, draws, pair, 80, NULL));
+      for (guint i = 0; i < 2; i++) {
+        memset (view, 0x55, sizeof (view));
+        g_assert_true (simclr_augment_apply (augment, &frames[i], &draws[i], view, 80, NULL));
+        g_assert_cmpmem (pair + i * sizeof (view), sizeof (view), view, sizeof (view));
+      }
+    }
+  }
+}
+
+static void
+test_a_bad_view_of_a_pair_is_named (void)
+{
+  for (guint threads = 1; threads <= 2; threads++) {
+    g_autoptr (SimclrAugment) augment =
+        g_object_new (SIMCLR_TYPE_AUGMENT, "size", 8, "threads", threads, NULL);
+    g_autoptr (GError) error = NULL;
+    guint8 pixels[8 * 8 * 3] = {0}, pair[2 * 8 * 24];
+    SimclrFrame frames[2] = {
+        {pixels, 8, 8, 24, SIMCLR_PIXEL_FORMAT_RGB}, {pixels, 8, 8, 23, SIMCLR_PIXEL_FORMAT_RGB}};
+    SimclrDraw draws[2];
+
+    for (guint i = 0; i < 2; i++)
+      simclr_augment_draw (augment, 0, i, 8, 8, &draws[i]);
+    g_assert_false (simclr_augment_apply_pair (augment, frames, draws, pair, 24, &error));
+    g_assert_nonnull (error);
+    g_assert_true (g_str_has_prefix (error->message, "view 2: "));
+  }
+}
+
 static void
 refuse (SimclrAugment *augment, const SimclrFrame *frame, const SimclrDraw *draw, gsize stride,
     SimclrError code)
@@ -173,7 +222,7 @@ test_properties_hold_what_is_set (void)
   guint n;
 
   pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (augment), &n);
-  g_assert_cmpuint (n, ==, 20);
+  g_assert_cmpuint (n, ==, 21);
   for (guint i = 0; i < n; i++) {
     g_auto (GValue) value = G_VALUE_INIT, back = G_VALUE_INIT;
 
@@ -184,7 +233,7 @@ test_properties_hold_what_is_set (void)
     if (G_VALUE_HOLDS_DOUBLE (&value))
       g_value_set_double (&value, 0.375);
     else if (G_VALUE_HOLDS_UINT (&value))
-      g_value_set_uint (&value, 77);
+      g_value_set_uint (&value, MIN (77, G_PARAM_SPEC_UINT (pspecs[i])->maximum));
     else if (G_VALUE_HOLDS_UINT64 (&value))
       g_value_set_uint64 (&value, G_MAXUINT64);
     else
@@ -205,6 +254,8 @@ main (int argc, char **argv)
       "/augment/solarize-matches-the-definition", test_solarize_matches_the_definition);
   g_test_add_func ("/augment/same-size-is-exact", test_same_size_is_exact);
   g_test_add_func ("/augment/views-do-not-depend-on-history", test_views_do_not_depend_on_history);
+  g_test_add_func ("/augment/a-pair-is-its-two-views", test_a_pair_is_its_two_views);
+  g_test_add_func ("/augment/a-bad-view-of-a-pair-is-named", test_a_bad_view_of_a_pair_is_named);
   g_test_add_func ("/augment/what-does-not-fit-is-an-error", test_what_does_not_fit_is_an_error);
   g_test_add_func ("/augment/properties-hold-what-is-set", test_properties_hold_what_is_set);
   return g_test_run ();

@@ -1,4 +1,5 @@
-/* What is drawn follows its distributions, and nothing but seed, pair and view decides it.
+/* What is drawn follows its distributions, and nothing but seed, pair and view decides it. Seeds are fixed;
+ * every test of a distribution would reject one right generator in about 10,000.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/simclr.h>
 
@@ -43,38 +44,81 @@ assert_uniform (gdouble *values, guint n, gdouble low, gdouble high)
   g_assert_cmpfloat (distance, <, 2.23 / sqrt (n));
 }
 
-/* Within four deviations of a binomial. */
+/* Two-sample Kolmogorov-Smirnov, n of each, at about one in 10,000. Equal values of both are taken together. */
 static void
-assert_share (guint count, guint n, gdouble probability)
+assert_same_distribution (const gchar *name, gdouble *a, gdouble *b, guint n)
 {
-  gdouble deviation = sqrt (n * probability * (1 - probability));
+  gdouble distance = 0;
+  guint i = 0, j = 0;
 
-  g_assert_cmpfloat (fabs (count - n * probability), <, 4 * deviation + 1e-9);
+  qsort (a, n, sizeof (gdouble), compare_doubles);
+  qsort (b, n, sizeof (gdouble), compare_doubles);
+  while (i < n && j < n) {
+    gdouble value = MIN (a[i], b[j]);
+
+    while (i < n && a[i] <= value)
+      i++;
+    while (j < n && b[j] <= value)
+      j++;
+    distance = MAX (distance, fabs ((gdouble) i - j) / n);
+  }
+  g_test_message ("%s: distance %.4f", name, distance);
+  g_assert_cmpfloat (distance, <, 2.23 * sqrt (2.0 / n));
+}
+
+/* Chi-square at one in 10,000: Wilson and Hilferty's approximation of the quantile. */
+static void
+assert_shares (const guint *counts, const gdouble *probabilities, guint cells)
+{
+  gdouble n = 0, sum = 0, spread = 2 / (9.0 * (cells - 1));
+  gdouble limit = (cells - 1) * pow (1 - spread + 3.719 * sqrt (spread), 3);
+
+  for (guint i = 0; i < cells; i++)
+    n += counts[i];
+  for (guint i = 0; i < cells; i++)
+    sum += pow (counts[i] - n * probabilities[i], 2) / (n * probabilities[i]);
+  g_test_message ("chi-square %.1f of %u cells, at most %.1f", sum, cells, limit);
+  g_assert_cmpfloat (sum, <, limit);
 }
 
 static void
+assert_equal_shares (const guint *counts, guint cells)
+{
+  g_autofree gdouble *probabilities = g_new (gdouble, cells);
+
+  for (guint i = 0; i < cells; i++)
+    probabilities[i] = 1.0 / cells;
+  assert_shares (counts, probabilities, cells);
+}
+
+/* The events as bits. */
+static guint
+events_of (const SimclrDraw *draw)
+{
+  return (draw->flip != 0) | (draw->jitter != 0) << 1 | (draw->grayscale != 0) << 2 |
+         (draw->blur != 0) << 3 | (draw->solarize != 0) << 4;
+}
+
+/* All 32 combinations, so that each has its probability and none depends on another. */
+static void
 test_events_have_their_probability (void)
 {
+  static const gdouble share[5] = {0.5, 0.8, 0.2, 0.5, 0.3};
   g_autoptr (SimclrAugment) augment = g_object_new (
       SIMCLR_TYPE_AUGMENT, "seed", G_GUINT64_CONSTANT (11), "solarize-probability", 0.3, NULL);
   g_autofree SimclrDraw *draws = g_new (SimclrDraw, N);
-  guint flip = 0, jitter = 0, gray = 0, blur = 0, solarize = 0, both = 0;
+  guint counts[32] = {0};
+  gdouble probabilities[32];
 
   draw_many (augment, draws);
-  for (guint i = 0; i < N; i++) {
-    flip += draws[i].flip;
-    jitter += draws[i].jitter;
-    gray += draws[i].grayscale;
-    blur += draws[i].blur;
-    solarize += draws[i].solarize;
-    both += draws[i].flip && draws[i].blur;
+  for (guint i = 0; i < N; i++)
+    counts[events_of (&draws[i])]++;
+  for (guint i = 0; i < 32; i++) {
+    probabilities[i] = 1;
+    for (guint event = 0; event < 5; event++)
+      probabilities[i] *= i >> event & 1 ? share[event] : 1 - share[event];
   }
-  assert_share (flip, N, 0.5);
-  assert_share (jitter, N, 0.8);
-  assert_share (gray, N, 0.2);
-  assert_share (blur, N, 0.5);
-  assert_share (solarize, N, 0.3);
-  assert_share (both, N, 0.25);
+  assert_shares (counts, probabilities, 32);
 }
 
 typedef gdouble (*Field) (const SimclrDraw *draw);
@@ -176,30 +220,83 @@ test_crops_are_distributed_as_defined (void)
   assert_uniform (tops, N, 0, 1);
 }
 
-/* The area's mean with drawing again, against an independent simulation of the definition. */
-static void
-test_crops_that_do_not_fit_are_drawn_again (void)
+/* What a crop is told by: share of the area, log of the aspect, position among those possible. */
+enum
 {
-  g_autoptr (SimclrAugment) augment = simclr_augment_new ();
-  g_autofree SimclrDraw *draws = g_new (SimclrDraw, N);
-  g_autoptr (GRand) rand = g_rand_new_with_seed (4);
-  gdouble drawn = 0, simulated = 0;
-  guint accepted = 0;
+  AREA,
+  ASPECT,
+  LEFT,
+  TOP,
+  N_FACTS
+};
+static const gchar *const fact_names[N_FACTS] = {"area", "aspect", "left", "top"};
 
-  draw_many (augment, draws);
-  for (guint i = 0; i < N; i++)
-    drawn += (gdouble) draws[i].crop_width * draws[i].crop_height / (WIDTH * HEIGHT) / N;
-  while (accepted < N) {
-    gdouble area = g_rand_double_range (rand, 0.08, 1) * WIDTH * HEIGHT;
-    gdouble aspect = exp (g_rand_double_range (rand, log (0.75), log (4.0 / 3.0)));
+/* low and high: of the area. The definition, by another generator: drawn again until it fits, a hundred times
+ * at most, then the whole frame. */
+static void
+simulate_crop (GRand *rand, gdouble low, gdouble high, guint width, guint height, gdouble *facts)
+{
+  gdouble w = width, h = height, x = 0, y = 0;
 
-    if (sqrt (area * aspect) >= WIDTH + 0.5 || sqrt (area / aspect) >= HEIGHT + 0.5)
+  for (guint attempt = 0; attempt < 100; attempt++) {
+    gdouble area = g_rand_double_range (rand, low, high) * width * height;
+    gdouble aspect = exp (g_rand_double_range (rand, log (3.0 / 4.0), log (4.0 / 3.0)));
+    gdouble across = floor (sqrt (area * aspect) + 0.5), down = floor (sqrt (area / aspect) + 0.5);
+
+    if (across < 1 || across > width || down < 1 || down > height)
       continue;
-    simulated += area / (WIDTH * HEIGHT) / N;
-    accepted++;
+    w = across;
+    h = down;
+    x = g_rand_int_range (rand, 0, (gint32) (width - w) + 1);
+    y = g_rand_int_range (rand, 0, (gint32) (height - h) + 1);
+    break;
   }
-  /* each mean has a deviation of about 0.24 / sqrt (N) = 0.0017 */
-  g_assert_cmpfloat (fabs (drawn - simulated), <, 0.01);
+  facts[AREA] = w * h / width / height;
+  facts[ASPECT] = log (w / h);
+  facts[LEFT] = (x + 0.5) / (width - w + 1);
+  facts[TOP] = (y + 0.5) / (height - h + 1);
+}
+
+static void
+check_crops (gdouble low, gdouble high, guint width, guint height)
+{
+  g_autoptr (SimclrAugment) augment = g_object_new (
+      SIMCLR_TYPE_AUGMENT, "min-area", low, "max-area", high, "seed", G_GUINT64_CONSTANT (3), NULL);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (4);
+  g_autofree gdouble *values = g_new (gdouble, 2 * N_FACTS * N);
+
+  for (guint i = 0; i < N; i++) {
+    SimclrDraw d;
+    gdouble simulated[N_FACTS], drawn[N_FACTS];
+
+    simclr_augment_draw (augment, i / 2, i % 2, width, height, &d);
+    drawn[AREA] = (gdouble) d.crop_width * d.crop_height / width / height;
+    drawn[ASPECT] = log ((gdouble) d.crop_width / d.crop_height);
+    drawn[LEFT] = (d.crop_x + 0.5) / (width - d.crop_width + 1);
+    drawn[TOP] = (d.crop_y + 0.5) / (height - d.crop_height + 1);
+    simulate_crop (rand, low, high, width, height, simulated);
+    for (guint fact = 0; fact < N_FACTS; fact++) {
+      values[2 * fact * N + i] = drawn[fact];
+      values[(2 * fact + 1) * N + i] = simulated[fact];
+    }
+  }
+  for (guint fact = 0; fact < N_FACTS; fact++) {
+    g_autofree gchar *name = g_strdup_printf ("%ux%u %s", width, height, fact_names[fact]);
+
+    assert_same_distribution (name, values + 2 * fact * N, values + (2 * fact + 1) * N, N);
+  }
+}
+
+/* The recipe's own crops, drawn again where they do not fit, against a simulation. Nearly all are drawn again
+ * in the frame of 900x90, and some end as the whole of it. */
+static void
+test_crops_follow_the_simulated_definition (void)
+{
+  check_crops (0.08, 1, 32, 32);
+  check_crops (0.08, 1, 640, 480);
+  check_crops (0.08, 1, 1080, 1920);
+  check_crops (0.2, 1, 97, 131);
+  check_crops (0.08, 1, 900, 90);
 }
 
 static void
@@ -208,7 +305,7 @@ test_orders_are_equally_likely (void)
   g_autoptr (SimclrAugment) augment = g_object_new (
       SIMCLR_TYPE_AUGMENT, "jitter-probability", 1.0, "seed", G_GUINT64_CONSTANT (2), NULL);
   g_autofree SimclrDraw *draws = g_new (SimclrDraw, N);
-  guint counts[256] = {0}, kinds = 0;
+  guint counts[256] = {0}, orders[24] = {0}, kinds = 0;
 
   draw_many (augment, draws);
   for (guint i = 0; i < N; i++) {
@@ -218,10 +315,62 @@ test_orders_are_equally_likely (void)
   }
   for (guint i = 0; i < 256; i++)
     if (counts[i] > 0) {
-      kinds++;
-      assert_share (counts[i], N, 1.0 / 24);
+      g_assert_cmpuint (kinds, <, 24);
+      orders[kinds++] = counts[i];
     }
   g_assert_cmpuint (kinds, ==, 24);
+  assert_equal_shares (orders, 24);
+}
+
+static gdouble
+field_area (const SimclrDraw *draw)
+{
+  return (gdouble) draw->crop_width * draw->crop_height;
+}
+
+/* Which quarter of a sorted field a value belongs to. */
+static guint
+quarter_of (const gdouble *sorted, gdouble value)
+{
+  return (value >= sorted[N / 4]) + (value >= sorted[N / 2]) + (value >= sorted[3 * N / 4]);
+}
+
+/* The field a of each draw and b of the one that lies distance after it: all sixteen pairs of quarters are as
+ * frequent. */
+static void
+check_independent (const SimclrDraw *draws, Field a, Field b, guint distance)
+{
+  g_autofree gdouble *as = g_new (gdouble, N), *bs = g_new (gdouble, N);
+  guint counts[16] = {0};
+
+  for (guint i = 0; i < N; i++) {
+    as[i] = a (&draws[i]);
+    bs[i] = b (&draws[i]);
+  }
+  qsort (as, N, sizeof (gdouble), compare_doubles);
+  qsort (bs, N, sizeof (gdouble), compare_doubles);
+  /* draws that share none with the next, so that the counts are independent, too */
+  for (guint i = 0; i + distance < N; i += MAX (1, 2 * distance))
+    counts[4 * quarter_of (as, a (&draws[i])) + quarter_of (bs, b (&draws[i + distance]))]++;
+  assert_equal_shares (counts, 16);
+}
+
+static void
+test_fields_views_and_pairs_are_independent (void)
+{
+  static const Field fields[] = {
+      field_area, field_brightness, field_contrast, field_saturation, field_hue, field_sigma};
+  g_autoptr (SimclrAugment) augment =
+      g_object_new (SIMCLR_TYPE_AUGMENT, "jitter-probability", 1.0, "blur-probability", 1.0, NULL);
+  g_autofree SimclrDraw *draws = g_new (SimclrDraw, N);
+
+  draw_many (augment, draws);
+  for (guint i = 0; i < G_N_ELEMENTS (fields); i++) {
+    for (guint j = 0; j < i; j++)
+      check_independent (draws, fields[i], fields[j], 0);
+    check_independent (draws, fields[i], fields[i], 1); /* the pair's other view */
+    check_independent (draws, fields[i], fields[i], 2); /* the next pair's view */
+  }
 }
 
 static void
@@ -283,8 +432,7 @@ test_partners_are_uniform (void)
 
   for (guint pair = 0; pair < N; pair++)
     counts[simclr_augment_draw_partner (augment, pair, 5)]++;
-  for (guint i = 0; i < 5; i++)
-    assert_share (counts[i], N, 0.2);
+  assert_equal_shares (counts, 5);
 }
 
 int
@@ -295,8 +443,10 @@ main (int argc, char **argv)
   g_test_add_func ("/draw/factors-are-uniform", test_factors_are_uniform);
   g_test_add_func ("/draw/crops-are-distributed-as-defined", test_crops_are_distributed_as_defined);
   g_test_add_func (
-      "/draw/crops-that-do-not-fit-are-drawn-again", test_crops_that_do_not_fit_are_drawn_again);
+      "/draw/crops-follow-the-simulated-definition", test_crops_follow_the_simulated_definition);
   g_test_add_func ("/draw/orders-are-equally-likely", test_orders_are_equally_likely);
+  g_test_add_func (
+      "/draw/fields-views-and-pairs-are-independent", test_fields_views_and_pairs_are_independent);
   g_test_add_func ("/draw/any-draw-can-be-repeated-alone", test_any_draw_can_be_repeated_alone);
   g_test_add_func ("/draw/tiny-and-narrow-frames", test_tiny_and_narrow_frames);
   g_test_add_func ("/draw/strength-zero-leaves-colours", test_strength_zero_leaves_colours);
