@@ -6,8 +6,9 @@
 
 #ifdef HAVE_CAIRO
 
-#include <cairo.h>
 #include <math.h>
+
+#include "gstsimclrtext.h"
 
 /* Pixels. */
 #define SIDE_LEAST 4
@@ -18,6 +19,7 @@
 #define TITLE 40
 #define NAME_MOST 180
 #define FONT 13.0
+#define TITLE_FONT 16.0
 
 typedef struct
 {
@@ -31,38 +33,13 @@ typedef struct
   guint step; /* every so many-th name is written */
 } Picture;
 
-static gdouble
-text_width (cairo_t *cr, const gchar *text)
-{
-  cairo_text_extents_t extents;
-
-  cairo_text_extents (cr, text, &extents);
-  return extents.x_advance;
-}
-
-/* A name that is too long ends in dots. */
-static gchar *
-fit_name (cairo_t *cr, const gchar *name, gdouble room)
-{
-  g_autofree gchar *text = g_strdup (name);
-
-  for (glong length = g_utf8_strlen (name, -1); text_width (cr, text) > room && length > 1;
-       length--) {
-    g_autofree gchar *begin = g_utf8_substring (name, 0, length - 1);
-
-    g_free (text);
-    text = g_strconcat (begin, "…", NULL);
-  }
-  return g_steal_pointer (&text);
-}
-
 static void
 plan (Picture *self)
 {
   gdouble widest = 0;
 
   for (guint i = 0; i < self->n; i++)
-    widest = MAX (widest, text_width (self->cr, self->labels[i]));
+    widest = MAX (widest, gst_simclr_text_width (self->cr, self->labels[i], FONT));
   self->names = MIN (widest, NAME_MOST) + 10;
   self->side = CLAMP (floor ((gdouble) MATRIX_WISH / self->n), SIDE_LEAST, SIDE_MOST);
   self->step = (guint) ceil ((FONT + 2) / self->side);
@@ -92,15 +69,15 @@ draw_cells (const Picture *self)
       cairo_rectangle (self->cr, x, y, self->side, self->side);
       cairo_fill (self->cr);
       if (count == 0 || self->side < SIDE_WITH_NUMBERS ||
-          text_width (self->cr, text) > self->side - 2)
+          gst_simclr_text_width (self->cr, text, FONT) > self->side - 2)
         continue;
       if (share > 0.7)
         cairo_set_source_rgb (self->cr, 1, 1, 1);
       else
         cairo_set_source_rgb (self->cr, 0.2, 0.2, 0.2);
-      cairo_move_to (self->cr, x + (self->side - text_width (self->cr, text)) / 2,
+      cairo_move_to (self->cr, x + (self->side - gst_simclr_text_width (self->cr, text, FONT)) / 2,
           y + self->side / 2 + FONT * 0.35);
-      cairo_show_text (self->cr, text);
+      gst_simclr_text_show (self->cr, text, FONT);
     }
   }
 }
@@ -112,25 +89,28 @@ draw_names (const Picture *self)
 
   cairo_set_source_rgb (self->cr, 0.15, 0.15, 0.15);
   for (guint i = 0; i < self->n; i += self->step) {
-    g_autofree gchar *name = fit_name (self->cr, self->labels[i], self->names - 10);
+    g_autofree gchar *name =
+        gst_simclr_text_fit (self->cr, self->labels[i], FONT, self->names - 10);
     gdouble middle = (i + 0.5) * self->side + FONT * 0.35;
 
-    cairo_move_to (self->cr, self->left - 6 - text_width (self->cr, name), self->top + middle);
-    cairo_show_text (self->cr, name);
+    cairo_move_to (self->cr, self->left - 6 - gst_simclr_text_width (self->cr, name, FONT),
+        self->top + middle);
+    gst_simclr_text_show (self->cr, name, FONT);
     cairo_save (self->cr);
     cairo_move_to (self->cr, self->left + middle, self->top - 6);
     cairo_rotate (self->cr, -G_PI / 2);
-    cairo_show_text (self->cr, name);
+    gst_simclr_text_show (self->cr, name, FONT);
     cairo_restore (self->cr);
   }
-  cairo_move_to (self->cr, self->left + (size - text_width (self->cr, "predicted")) / 2,
+  cairo_move_to (self->cr,
+      self->left + (size - gst_simclr_text_width (self->cr, "predicted", FONT)) / 2,
       MARGIN + TITLE + FONT);
-  cairo_show_text (self->cr, "predicted");
+  gst_simclr_text_show (self->cr, "predicted", FONT);
   cairo_save (self->cr);
-  cairo_move_to (
-      self->cr, MARGIN + FONT - 2, self->top + (size + text_width (self->cr, "true")) / 2);
+  cairo_move_to (self->cr, MARGIN + FONT - 2,
+      self->top + (size + gst_simclr_text_width (self->cr, "true", FONT)) / 2);
   cairo_rotate (self->cr, -G_PI / 2);
-  cairo_show_text (self->cr, "true");
+  gst_simclr_text_show (self->cr, "true", FONT);
   cairo_restore (self->cr);
 }
 
@@ -144,10 +124,8 @@ draw_frame (const Picture *self, const gchar *title)
   cairo_rectangle (self->cr, self->left - 0.5, self->top - 0.5, size + 1, size + 1);
   cairo_stroke (self->cr);
   cairo_set_source_rgb (self->cr, 0, 0, 0);
-  cairo_set_font_size (self->cr, 16);
-  cairo_move_to (self->cr, MARGIN, MARGIN + 16);
-  cairo_show_text (self->cr, title);
-  cairo_set_font_size (self->cr, FONT);
+  cairo_move_to (self->cr, MARGIN, MARGIN + TITLE_FONT);
+  gst_simclr_text_show (self->cr, title, TITLE_FONT);
 }
 
 static cairo_t *
@@ -159,7 +137,6 @@ new_context (gint width, gint height)
   cairo_surface_destroy (surface); /* cr holds it */
   cairo_set_source_rgb (cr, 1, 1, 1);
   cairo_paint (cr);
-  cairo_set_font_size (cr, FONT);
   return cr;
 }
 
@@ -173,8 +150,8 @@ gst_simclr_confusion_draw (const gchar *path, const gchar *title, const gchar *c
 
   self.cr = new_context (1, 1); /* to measure text with */
   plan (&self);
-  cairo_set_font_size (self.cr, 16);
-  width = MAX (self.left + n * self.side + MARGIN, 2 * MARGIN + text_width (self.cr, title));
+  width = MAX (self.left + n * self.side + MARGIN,
+      2 * MARGIN + gst_simclr_text_width (self.cr, title, TITLE_FONT));
   height = self.top + n * self.side + MARGIN;
   cairo_destroy (self.cr);
   if (width > 32000 || height > 32000) {

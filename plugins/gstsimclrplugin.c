@@ -7,6 +7,7 @@
 #include "gstsimclrencoder.h"
 #include "gstsimclrforwardmeta.h"
 #include "gstsimclrframemeta.h"
+#include "gstsimclroverlay.h"
 #include "gstsimclrreplay.h"
 #include "gstsimclrtrainer.h"
 
@@ -22,6 +23,9 @@ plugin_init (GstPlugin *plugin)
          GST_ELEMENT_REGISTER (simclraugment, plugin) &&
          GST_ELEMENT_REGISTER (simclrencoder, plugin) &&
          GST_ELEMENT_REGISTER (simclrtrainer, plugin) &&
+#ifdef HAVE_PANGO
+         GST_ELEMENT_REGISTER (simclroverlay, plugin) &&
+#endif
          GST_ELEMENT_REGISTER (simclrclassifier, plugin);
 }
 

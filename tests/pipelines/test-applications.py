@@ -7,15 +7,20 @@ import array
 import json
 import math
 import os
+import re
+import shlex
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..'))
 import tap
 
 FOLDER = sys.argv[1]
+OVERLAY = sys.argv[2]  # or another element where it was not built
+DATA = os.environ.get('SIMCLR_TEST_DATA', '')
 
 
 def run(name, *arguments, status=0):
@@ -154,6 +159,135 @@ def test_watching_reports_errors():
     run('watch', 'nonsense', status=1)
     run('watch', status=1)
     run('watch', 'videotestsrc', 'num-buffers=3', '!', 'fakesink')
+
+
+class Teacher:
+    """A simclr-teach that is shown the frames it is given, and told what is written to it."""
+
+    ENCODER = 'simclrencoder width=0.25 seed=1 input-size=32 threads=1'
+
+    def __init__(self, classifier, size=32, *options):
+        frames, self.frames = os.pipe()
+        pipeline = (f'fdsrc fd={frames} ! rawvideoparse width={size} height={size} format=rgb framerate=10/1'
+                    f' ! {self.ENCODER} ! simclrclassifier {classifier} ! {OVERLAY} ! fakesink')
+        self.process = subprocess.Popen(
+            [os.path.join(FOLDER, 'simclr-teach'), *options, *shlex.split(pipeline)], pass_fds=[frames],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8', bufsize=1, env=os.environ | {'LC_ALL': 'C.UTF-8'})
+        os.close(frames)
+        # a hang becomes an exit status that no test expects
+        self.alarm = threading.Timer(60, self.process.kill)
+        self.alarm.start()
+
+    def show(self, frame, times=1):
+        for _ in range(times):
+            assert os.write(self.frames, frame) == len(frame)
+
+    def say(self, line):
+        self.process.stdin.write(line + '\n')
+
+    def hear(self, begin):
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if re.match(begin, line):
+                return line.strip()
+        raise AssertionError(f'"{begin}" did not come: {lines}')
+
+    def wait_for_examples(self, count, label):
+        while True:
+            self.say('list')
+            labels = int(self.hear(r'\d+ labels').split()[0])
+            if f'{label}: {count} examples' in [self.hear('  ') for _ in range(labels)]:
+                return
+
+    def finish(self):
+        self.say('quit')
+        text = self.process.communicate()[0]
+        self.alarm.cancel()
+        os.close(self.frames)
+        assert self.process.returncode == 0, text
+        return text
+
+
+def stripes(size, turned):
+    return bytes(255 * ((x if turned else y) // 4 % 2) for y in range(size) for x in range(size) for _ in 'rgb')
+
+
+@in_folder
+def test_what_is_shown_is_taught_by_keyboard(folder):
+    path = os.path.join(folder, 'taught.safetensors')
+    lying, standing = stripes(32, False), stripes(32, True)
+    teacher = Teacher(f'mode=fit method=prototype location={path}', 32, '--names=lying,gestreifte Säule')
+    teacher.say('label lying')
+    teacher.hear('learning lying')
+    teacher.show(lying, 6)
+    teacher.wait_for_examples(6, 'lying')
+    teacher.say('stop')
+    assert teacher.hear('learned') == 'learned lying: 6 examples'
+    teacher.say('2')
+    teacher.hear('learning gestreifte Säule')
+    teacher.show(standing, 5)
+    teacher.wait_for_examples(5, 'gestreifte Säule')
+    teacher.say('stop')
+    teacher.hear('learned gestreifte Säule: 5')
+    for frame, label in ((lying, 'lying'), (standing, 'gestreifte Säule'), (lying, 'lying')):
+        teacher.show(frame)
+        teacher.hear(label + r' \(')
+    teacher.say('save')
+    teacher.hear('saved')
+    teacher.say('unlearn lying')
+    assert teacher.hear('unlearned') == 'unlearned lying: 6 examples'
+    teacher.show(lying)
+    teacher.hear(r'unknown \(')
+    teacher.say('lable lying')
+    teacher.hear('label NAME')
+    assert f'written to {path}\n' in teacher.finish()
+
+    teacher = Teacher(f'method=prototype location={path}')
+    teacher.show(standing)
+    teacher.hear(r'gestreifte Säule \(')
+    teacher.finish()
+
+
+def read_clip(folder, name, size):
+    """The frames of one of the clips, scaled."""
+    clip, raw = os.path.join(DATA, 'feeds', name + '.webm'), os.path.join(folder, name)
+    if not os.path.exists(clip):
+        raise tap.Skip('the clips are not there')
+    subprocess.run(['gst-launch-1.0', '-q', 'filesrc', 'location=' + clip, *shlex.split(
+        f'! matroskademux ! vp8dec ! videoconvertscale ! video/x-raw,format=RGB,width={size},height={size} '
+        f'! filesink location={raw}')], check=True, timeout=60, stdout=subprocess.DEVNULL)
+    with open(raw, 'rb') as file:
+        data = file.read()
+    return [data[at:at + 3 * size * size] for at in range(0, len(data), 3 * size * size)]
+
+
+@in_folder
+def test_two_objects_of_real_clips_are_told_apart(folder):
+    clips = {name: read_clip(folder, name, 64) for name in ('toy_robot', 'desk_coin')}
+    teacher = Teacher('method=prototype messages=frame novelty-threshold=0', 64)
+    for name, frames in clips.items():
+        teacher.say('label ' + name)
+        teacher.hear('learning')
+        for frame in frames[:len(frames) // 2:len(frames) // 10]:
+            teacher.show(frame)
+        count = len(frames[:len(frames) // 2:len(frames) // 10])
+        teacher.wait_for_examples(count, name)
+        teacher.say('stop')
+        teacher.hear('learned')
+    right = total = 0
+    for name, frames in clips.items():
+        for frame in frames[len(frames) // 2::7]:
+            teacher.show(frame)
+            right += teacher.hear(r'.* \(\d').startswith(name)
+            total += 1
+    teacher.finish()
+    assert total > 20 and right >= 0.9 * total, (right, total)
+
+
+def test_teaching_needs_a_classifier():
+    assert 'no simclrclassifier' in run('teach', 'videotestsrc', '!', 'fakesink', status=1)
+    run('teach', 'nonsense', status=1)
 
 
 tap.run(globals())

@@ -18,23 +18,32 @@ CLIP = os.path.join(WORK.name, 'clip.webm')
 
 with open(os.path.join(SOURCE, 'README.md')) as file:
     README = file.read()
+TEACHING = '## Teach it two things'
 BLOCKS = re.findall(r'^```(\w+)\n(.*?)^```', README, re.M | re.S)
 
 
-def shell(command):
+def shell(command, typed=''):
     done = subprocess.run(['bash', '-c', command], cwd=WORK.name, capture_output=True, text=True,
-                          timeout=100, env=os.environ | {'CLIP': CLIP, 'GST_REGISTRY': WORK.name + '/r'})
+                          timeout=100, input=typed, env=os.environ | {'CLIP': CLIP, 'GST_REGISTRY': WORK.name + '/r'})
     assert done.returncode == 0, f'{command}\n{done.stdout}{done.stderr}'
     assert 'CRITICAL' not in done.stderr and 'WARNING' not in done.stderr, done.stderr
     return done.stdout
 
 
-def commands():
-    for language, block in BLOCKS:
+def lines(begin):
+    """What the README prints from one heading to the next, a shell's command each."""
+    text = README[README.index(begin):]
+    text = text.split('\n## ')[0]
+    for language, block in re.findall(r'^```(\w+)\n(.*?)^```', text, re.M | re.S):
         if language == 'sh':
-            for line in block.replace('\\\n', ' ').splitlines():
-                if line.startswith(('gst-launch-1.0', 'simclr-export')):
-                    yield line
+            yield from block.replace('\\\n', ' ').splitlines()
+
+
+def commands():
+    for heading in re.findall(r'^## .*', README, re.M):
+        if heading != TEACHING:
+            yield from (line for line in lines(heading)
+                        if line.startswith(('gst-launch-1.0', 'simclr-export')))
 
 
 def test_a_clip_is_made():
@@ -56,6 +65,18 @@ def test_pipelines_with_a_camera_parse():
     for line in commands():
         if 'v4l2src' in line:
             shell(line.replace('v4l2src', 'videotestsrc num-buffers=2', 1))
+
+
+def test_two_things_are_taught():
+    """The first is; a test picture is no camera, and nobody presses keys."""
+    camera = 'videotestsrc is-live=true num-buffers={} pattern=ball ! video/x-raw,width=160,height=120'
+    watch, teach, recognise = [line for line in lines(TEACHING) if line]
+    watch = watch.replace('total-steps=300', 'total-steps=2').replace('batch-size=64', 'batch-size=8')
+    assert 'step 2 of 2' in shell(watch.replace('v4l2src', camera.format(-1)))
+    said = shell(teach.replace('v4l2src', camera.format(20)).replace('autovideosink', 'fakesink'), '1\n')
+    assert said.startswith('learning cup') and 'written to things.safetensors' in said, said
+    said = shell(recognise.replace('v4l2src', camera.format(5)).replace('autovideosink', 'fakesink'))
+    assert 'label=(string)cup' in said, said
 
 
 def test_python_runs():
