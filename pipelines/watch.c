@@ -25,6 +25,7 @@ typedef struct
   gint64 begin;
   gint64 shown;
   gboolean line_open;
+  gboolean playing;
   gboolean interrupted;
   gint status;
 } Watch;
@@ -138,6 +139,20 @@ end_line (Watch *self)
   self->line_open = FALSE;
 }
 
+/* An end that was asked for before: sent while sinks still preroll, it would wait for what waits for it. */
+static void
+note_state (Watch *self, GstMessage *message)
+{
+  GstState state;
+
+  gst_message_parse_state_changed (message, NULL, &state, NULL);
+  if (GST_MESSAGE_SRC (message) != GST_OBJECT (self->pipeline) || state != GST_STATE_PLAYING)
+    return;
+  self->playing = TRUE;
+  if (self->interrupted)
+    gst_element_send_event (self->pipeline, gst_event_new_eos ());
+}
+
 static gboolean
 on_message (GstBus *bus, GstMessage *message, gpointer data)
 {
@@ -165,6 +180,9 @@ on_message (GstBus *bus, GstMessage *message, gpointer data)
     self->status = EXIT_FAILURE;
     g_main_loop_quit (self->loop);
     break;
+  case GST_MESSAGE_STATE_CHANGED:
+    note_state (self, message);
+    break;
   case GST_MESSAGE_EOS:
     g_main_loop_quit (self->loop);
     break;
@@ -185,7 +203,8 @@ on_interrupt (gpointer data)
     g_main_loop_quit (self->loop);
   } else {
     g_printerr ("Interrupted: finishing the step in hand.\n");
-    gst_element_send_event (self->pipeline, gst_event_new_eos ());
+    if (self->playing)
+      gst_element_send_event (self->pipeline, gst_event_new_eos ());
   }
   self->interrupted = TRUE;
   return G_SOURCE_CONTINUE;
