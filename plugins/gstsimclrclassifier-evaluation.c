@@ -14,36 +14,6 @@ typedef struct
 } Table;
 
 static void
-append_uint64 (GValue *array, guint64 number)
-{
-  g_auto (GValue) value = G_VALUE_INIT;
-
-  g_value_init (&value, G_TYPE_UINT64);
-  g_value_set_uint64 (&value, number);
-  gst_value_array_append_value (array, &value);
-}
-
-static void
-append_double (GValue *array, gdouble number)
-{
-  g_auto (GValue) value = G_VALUE_INIT;
-
-  g_value_init (&value, G_TYPE_DOUBLE);
-  g_value_set_double (&value, number);
-  gst_value_array_append_value (array, &value);
-}
-
-static void
-append_string (GValue *array, const gchar *text)
-{
-  g_auto (GValue) value = G_VALUE_INIT;
-
-  g_value_init (&value, G_TYPE_STRING);
-  g_value_set_string (&value, text);
-  gst_value_array_append_value (array, &value);
-}
-
-static void
 set_table (GstStructure *fields, SimclrConfusion *evaluation, gchar **labels)
 {
   Table table = {G_VALUE_INIT, G_VALUE_INIT, G_VALUE_INIT, G_VALUE_INIT};
@@ -56,10 +26,10 @@ set_table (GstStructure *fields, SimclrConfusion *evaluation, gchar **labels)
     gdouble recall, precision;
     guint64 frames = simclr_confusion_get_class (evaluation, *labels, &recall, &precision);
 
-    append_string (&table.labels, *labels);
-    append_uint64 (&table.frames, frames);
-    append_double (&table.recall, recall);
-    append_double (&table.precision, precision);
+    gst_simclr_array_append_string (&table.labels, *labels);
+    gst_simclr_array_append_uint64 (&table.frames, frames);
+    gst_simclr_array_append_double (&table.recall, recall);
+    gst_simclr_array_append_double (&table.precision, precision);
   }
   gst_structure_take_value (fields, "labels", &table.labels);
   gst_structure_take_value (fields, "label-frames", &table.frames);
@@ -78,7 +48,7 @@ set_confusion (GstStructure *fields, const guint64 *cells, gsize n)
 
     g_value_init (&numbers, GST_TYPE_ARRAY);
     for (gsize column = 0; column < n; column++)
-      append_uint64 (&numbers, cells[row * n + column]);
+      gst_simclr_array_append_uint64 (&numbers, cells[row * n + column]);
     gst_value_array_append_value (&rows, &numbers);
   }
   gst_structure_take_value (fields, "confusion", &rows);

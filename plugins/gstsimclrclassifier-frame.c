@@ -131,26 +131,6 @@ teach (GstSimclrClassifier *self, const Frame *frame, GError **error)
   return done;
 }
 
-static void
-append_string (GValue *array, const gchar *text)
-{
-  g_auto (GValue) value = G_VALUE_INIT;
-
-  g_value_init (&value, G_TYPE_STRING);
-  g_value_set_string (&value, text);
-  gst_value_array_append_value (array, &value);
-}
-
-static void
-append_double (GValue *array, gdouble number)
-{
-  g_auto (GValue) value = G_VALUE_INIT;
-
-  g_value_init (&value, G_TYPE_DOUBLE);
-  g_value_set_double (&value, number);
-  gst_value_array_append_value (array, &value);
-}
-
 /* The labels of the highest scores, best first. */
 static void
 set_best (GstStructure *fields, const gchar *const *labels, const gfloat *scores, gsize n)
@@ -172,8 +152,8 @@ set_best (GstStructure *fields, const gchar *const *labels, const gfloat *scores
   g_value_init (&names, GST_TYPE_ARRAY);
   g_value_init (&numbers, GST_TYPE_ARRAY);
   for (gsize i = 0; i < listed; i++) {
-    append_string (&names, labels[best[i]]);
-    append_double (&numbers, scores[best[i]]);
+    gst_simclr_array_append_string (&names, labels[best[i]]);
+    gst_simclr_array_append_double (&numbers, scores[best[i]]);
   }
   gst_structure_take_value (fields, "labels", &names);
   gst_structure_take_value (fields, "scores", &numbers);

@@ -52,3 +52,33 @@ gst_simclr_post_progress (
       gst_message_writable_structure (message), "percent", G_TYPE_INT, percent, NULL);
   gst_element_post_message (element, message);
 }
+
+void
+gst_simclr_array_append_uint64 (GValue *array, guint64 number)
+{
+  g_auto (GValue) value = G_VALUE_INIT;
+
+  g_value_init (&value, G_TYPE_UINT64);
+  g_value_set_uint64 (&value, number);
+  gst_value_array_append_value (array, &value);
+}
+
+void
+gst_simclr_array_append_double (GValue *array, gdouble number)
+{
+  g_auto (GValue) value = G_VALUE_INIT;
+
+  g_value_init (&value, G_TYPE_DOUBLE);
+  g_value_set_double (&value, number);
+  gst_value_array_append_value (array, &value);
+}
+
+void
+gst_simclr_array_append_string (GValue *array, const gchar *text)
+{
+  g_auto (GValue) value = G_VALUE_INIT;
+
+  g_value_init (&value, G_TYPE_STRING);
+  g_value_set_string (&value, text);
+  gst_value_array_append_value (array, &value);
+}

@@ -18,4 +18,9 @@ void gst_simclr_post_checkpoint (GstElement *element, const gchar *location, gui
 void gst_simclr_post_progress (
     GstElement *element, GstProgressType type, guint64 step, guint64 total, gdouble loss);
 
+/* Adds to a GST_TYPE_ARRAY. */
+void gst_simclr_array_append_uint64 (GValue *array, guint64 number);
+void gst_simclr_array_append_double (GValue *array, gdouble number);
+void gst_simclr_array_append_string (GValue *array, const gchar *text);
+
 G_END_DECLS

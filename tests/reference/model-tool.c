@@ -150,7 +150,7 @@ compute (SimclrSafetensorsWriter *writer, SimclrEncoder *encoder, SimclrWeights 
   set = _simclr_projection_head_get_parameters (head);
   add_table (writer, "grad.", set->layout, set->gradients);
 
-  _simclr_encoder_commit (encoder, pass, 1);
+  _simclr_encoder_commit (encoder, 1);
   _simclr_projection_head_commit (head);
   after = _simclr_encoder_snapshot (encoder);
   add_table (writer, "after.", after->statistics_layout, after->statistics);

@@ -93,18 +93,6 @@ simclr_classifier_save (SimclrClassifier *self, const gchar *path, GError **erro
   return _simclr_safetensors_writer_write (writer, path, error);
 }
 
-static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const gchar *format, ...)
-{
-  g_autofree gchar *what = NULL;
-  va_list arguments;
-
-  va_start (arguments, format);
-  what = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  g_set_error_literal (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT, what);
-  return FALSE;
-}
-
 /* One array without anything nested in it: json-glib's parser recurses into whatever depth it is given. */
 static gboolean
 is_flat_array (const gchar *json)
@@ -135,7 +123,7 @@ read_labels (SimclrExamples *examples, SimclrSafetensors *file, GError **error)
   JsonArray *array;
 
   if (root == NULL || !JSON_NODE_HOLDS_ARRAY (root))
-    return fail (error, "metadata labels is no JSON array of labels");
+    return _simclr_safetensors_fail (error, "metadata labels is no JSON array of labels");
   array = json_node_get_array (root);
   for (guint i = 0; i < json_array_get_length (array); i++) {
     JsonNode *node = json_array_get_element (array, i);
@@ -145,7 +133,7 @@ read_labels (SimclrExamples *examples, SimclrSafetensors *file, GError **error)
             : NULL;
 
     if (label == NULL || *label == '\0' || !g_hash_table_add (seen, (gpointer) label))
-      return fail (error, "label %u is empty, no text, or there twice", i);
+      return _simclr_safetensors_fail (error, "label %u is empty, no text, or there twice", i);
     if (!_simclr_label_check (label, error))
       return FALSE;
     _simclr_examples_add_label (examples, label);
@@ -168,7 +156,7 @@ find_tensor (
     return tensor;
   if (tensor != NULL)
     found = _simclr_safetensor_describe_shape (tensor);
-  fail (error, "tensor \"%s\" %s%s", name,
+  _simclr_safetensors_fail (error, "tensor \"%s\" %s%s", name,
       found != NULL ? "does not fit: its shape is " : "is missing", found != NULL ? found : "");
   return NULL;
 }
@@ -209,12 +197,13 @@ read_examples (SimclrExamples *examples, SimclrSafetensors *file, GError **error
   count = (gsize) tensor->shape[0];
   size = (gsize) tensor->shape[1];
   if (size > G_MAXINT32 || count > G_MAXINT32)
-    return fail (error, "tensor \"examples\" is too large");
+    return _simclr_safetensors_fail (error, "tensor \"examples\" is too large");
   for (gsize i = 0; i < count; i++) {
     if (!(classes[i] >= 0) || !(classes[i] < (gfloat) examples->labels->len) ||
         classes[i] != floorf (classes[i]))
-      return fail (error, "example %" G_GSIZE_FORMAT " is of class %g, but there are %u labels", i,
-          classes[i], examples->labels->len);
+      return _simclr_safetensors_fail (error,
+          "example %" G_GSIZE_FORMAT " is of class %g, but there are %u labels", i, classes[i],
+          examples->labels->len);
     if (!_simclr_examples_add_row (
             examples, floats + i * size, size, (guint32) classes[i], error)) {
       g_prefix_error (error, "example %" G_GSIZE_FORMAT ": ", i);
@@ -223,7 +212,7 @@ read_examples (SimclrExamples *examples, SimclrSafetensors *file, GError **error
   }
   for (guint i = 0; i < examples->labels->len; i++)
     if (g_array_index (examples->counts, guint64, i) == 0)
-      return fail (error, "label %u has no examples", i);
+      return _simclr_safetensors_fail (error, "label %u has no examples", i);
   return TRUE;
 }
 
@@ -248,10 +237,11 @@ read_probe (SimclrLinearProbe **probe, const SimclrExamples *examples, SimclrSaf
   (*probe)->converged = TRUE;
   for (gsize i = 0; i < weight->count; i++)
     if (!isfinite ((*probe)->weight[i]))
-      return fail (error, "tensor \"weight\" holds a number that is not finite");
+      return _simclr_safetensors_fail (
+          error, "tensor \"weight\" holds a number that is not finite");
   for (gsize i = 0; i < bias->count; i++)
     if (!isfinite ((*probe)->bias[i]))
-      return fail (error, "tensor \"bias\" holds a number that is not finite");
+      return _simclr_safetensors_fail (error, "tensor \"bias\" holds a number that is not finite");
   return TRUE;
 }
 
@@ -265,13 +255,15 @@ read_method (SimclrSafetensors *file, SimclrClassifierMethod *method, GError **e
   GEnumValue *value = nick != NULL ? g_enum_get_value_by_nick (klass, nick) : NULL;
 
   if (g_strcmp0 (format, FORMAT) != 0)
-    return fail (error, "not the file of a classifier: its format is %s",
+    return _simclr_safetensors_fail (error, "not the file of a classifier: its format is %s",
         format != NULL ? format : "not given");
   if (g_strcmp0 (version, VERSION) != 0)
-    return fail (error, "a classifier of version %s; this one reads version " VERSION,
+    return _simclr_safetensors_fail (error,
+        "a classifier of version %s; this one reads version " VERSION,
         version != NULL ? version : "(none)");
   if (value == NULL)
-    return fail (error, "metadata method is %s", nick != NULL ? nick : "missing");
+    return _simclr_safetensors_fail (
+        error, "metadata method is %s", nick != NULL ? nick : "missing");
   *method = (SimclrClassifierMethod) value->value;
   return TRUE;
 }

@@ -27,6 +27,9 @@ typedef struct
 
 typedef struct _SimclrSafetensors SimclrSafetensors;
 
+/* Says what is wrong with a file's content (SIMCLR_ERROR_FORMAT); returns FALSE. */
+gboolean _simclr_safetensors_fail (GError **error, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
+
 /* Reads the whole file; every offset, shape and size is checked before use. */
 SimclrSafetensors *_simclr_safetensors_open (const gchar *path, GError **error);
 SimclrSafetensors *_simclr_safetensors_parse (GBytes *bytes, GError **error);

@@ -29,7 +29,8 @@ struct _SimclrSafetensors
   SimclrSafetensorsHeader *header;
 };
 
-static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const gchar *format, ...)
+gboolean
+_simclr_safetensors_fail (GError **error, const gchar *format, ...)
 {
   g_autofree gchar *what = NULL;
   va_list arguments;
@@ -61,7 +62,7 @@ read_at (SimclrSafetensors *self, gsize offset, gpointer to, gsize bytes, GError
       return FALSE;
     }
     if (got == 0)
-      return fail (error, "the file was cut while being read");
+      return _simclr_safetensors_fail (error, "the file was cut while being read");
     next += got;
     offset += (gsize) got;
     bytes -= (gsize) got;
@@ -96,19 +97,19 @@ check_coverage (SimclrSafetensors *self, GError **error)
     const SimclrSafetensor *tensor = g_ptr_array_index (ordered, i);
 
     if (tensor->offset != end)
-      return fail (error,
+      return _simclr_safetensors_fail (error,
           "tensor \"%s\" begins at byte %" G_GSIZE_FORMAT " of the data, but %" G_GSIZE_FORMAT
           " is where the one before it ends",
           tensor->name, tensor->offset, end);
     end += tensor->bytes; /* both at most G_MAXSSIZE */
     if (end > available)
-      return fail (error,
+      return _simclr_safetensors_fail (error,
           "tensor \"%s\" ends at byte %" G_GSIZE_FORMAT " of the data, which has %" G_GSIZE_FORMAT,
           tensor->name, end, available);
   }
   if (end != available)
-    return fail (error, "%" G_GSIZE_FORMAT " bytes of data, but the tensors take %" G_GSIZE_FORMAT,
-        available, end);
+    return _simclr_safetensors_fail (error,
+        "%" G_GSIZE_FORMAT " bytes of data, but the tensors take %" G_GSIZE_FORMAT, available, end);
   return TRUE;
 }
 
@@ -119,12 +120,13 @@ read_header (SimclrSafetensors *self, GError **error)
   guint64 length;
 
   if (self->size < LENGTH_BYTES)
-    return fail (error, "%" G_GSIZE_FORMAT " bytes are too few for a safetensors file", self->size);
+    return _simclr_safetensors_fail (
+        error, "%" G_GSIZE_FORMAT " bytes are too few for a safetensors file", self->size);
   if (!read_at (self, 0, &length, LENGTH_BYTES, error))
     return FALSE;
   length = GUINT64_FROM_LE (length);
   if (length > MAX_HEADER_BYTES || length > self->size - LENGTH_BYTES)
-    return fail (error,
+    return _simclr_safetensors_fail (error,
         "not a safetensors file: a header of %" G_GUINT64_FORMAT
         " bytes in a file of %" G_GSIZE_FORMAT " (at most %d)",
         length, self->size, MAX_HEADER_BYTES);
@@ -156,7 +158,7 @@ open_file (SimclrSafetensors *self, const gchar *path, GError **error)
     return FALSE;
   }
   if (!S_ISREG (status.st_mode))
-    return fail (error, "not a regular file");
+    return _simclr_safetensors_fail (error, "not a regular file");
   self->size = (gsize) status.st_size;
   return TRUE;
 }
@@ -312,7 +314,8 @@ _simclr_safetensors_read_floats (SimclrSafetensors *self, const SimclrSafetensor
   gsize width, step;
 
   if (tensor->dtype == SIMCLR_DTYPE_I64 || tensor->dtype == SIMCLR_DTYPE_OTHER)
-    return fail (error, "tensor \"%s\" does not hold floating-point numbers", tensor->name);
+    return _simclr_safetensors_fail (
+        error, "tensor \"%s\" does not hold floating-point numbers", tensor->name);
   if (!check_count (tensor, count, error))
     return FALSE;
   if (count == 0)
@@ -339,7 +342,7 @@ _simclr_safetensors_read_bytes (
 
   if (tensor->dtype != SIMCLR_DTYPE_OTHER || tensor->n_dims != 1 ||
       tensor->bytes != tensor->count) {
-    fail (error, "tensor \"%s\" is not a row of bytes", tensor->name);
+    _simclr_safetensors_fail (error, "tensor \"%s\" is not a row of bytes", tensor->name);
     return NULL;
   }
   bytes = g_try_malloc (MAX (tensor->bytes, 1));
@@ -361,7 +364,8 @@ _simclr_safetensors_read_integers (SimclrSafetensors *self, const SimclrSafetens
     gint64 *integers, gsize count, GError **error)
 {
   if (tensor->dtype != SIMCLR_DTYPE_I64)
-    return fail (error, "tensor \"%s\" does not hold 64-bit integers", tensor->name);
+    return _simclr_safetensors_fail (
+        error, "tensor \"%s\" does not hold 64-bit integers", tensor->name);
   if (!check_count (tensor, count, error))
     return FALSE;
   if (!read_at (self, self->data + tensor->offset, integers, tensor->bytes, error)) {

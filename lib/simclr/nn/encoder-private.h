@@ -13,9 +13,9 @@ const SimclrParameterSet *_simclr_encoder_get_parameters (SimclrEncoder *self);
 /* The team of threads that computes; shared with the trainer, one caller at a time. */
 SimclrParallel *_simclr_encoder_get_parallel (SimclrEncoder *self);
 
-/* After the optimizer changed the values: takes the batch statistics of pass into the running ones,
+/* After the optimizer changed the values: takes the statistics of the batch into the running ones,
  * sets the step and lets the providers repack. Not called for a skipped step. */
-void _simclr_encoder_commit (SimclrEncoder *self, SimclrForwardPass *pass, guint64 step);
+void _simclr_encoder_commit (SimclrEncoder *self, guint64 step);
 
 /* From the next forward pass on BatchNorm uses the running statistics, also when training, and they stay as
  * they are. */

@@ -577,7 +577,7 @@ _simclr_encoder_get_parallel (SimclrEncoder *self)
 }
 
 void
-_simclr_encoder_commit (SimclrEncoder *self, SimclrForwardPass *pass, guint64 step)
+_simclr_encoder_commit (SimclrEncoder *self, guint64 step)
 {
   _simclr_training_commit (self->training);
   self->step = step;

@@ -181,18 +181,6 @@ typedef struct
   guint64 next_number;  /* numbers must rise */
 } Reader;
 
-static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const gchar *format, ...)
-{
-  g_autofree gchar *what = NULL;
-  va_list arguments;
-
-  va_start (arguments, format);
-  what = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  g_set_error_literal (error, SIMCLR_ERROR, SIMCLR_ERROR_FORMAT, what);
-  return FALSE;
-}
-
 static gboolean
 get_number (SimclrSafetensors *file, const gchar *key, guint64 *value, GError **error)
 {
@@ -200,7 +188,7 @@ get_number (SimclrSafetensors *file, const gchar *key, guint64 *value, GError **
 
   if (text && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT64, value, NULL))
     return TRUE;
-  return fail (error, "metadata %s is %s", key, text ? text : "missing");
+  return _simclr_safetensors_fail (error, "metadata %s is %s", key, text ? text : "missing");
 }
 
 /* NULL without error: there is none. */
@@ -217,7 +205,8 @@ read_embedding (Reader *reader, guint64 number, gboolean *sound, GError **error)
   *sound = FALSE;
   if (tensor->n_dims != 1 || tensor->count == 0 || tensor->count > G_MAXINT ||
       (reader->size != 0 && tensor->count != reader->size)) {
-    fail (error, "tensor \"%s\" has %" G_GSIZE_FORMAT " elements in %u dimensions, not %u", name,
+    _simclr_safetensors_fail (error,
+        "tensor \"%s\" has %" G_GSIZE_FORMAT " elements in %u dimensions, not %u", name,
         tensor->count, tensor->n_dims, reader->size);
     return NULL;
   }
@@ -243,7 +232,8 @@ read_item (Reader *reader, guint64 number, guint64 format, SimclrReplayFacts *fa
   g_autoptr (GBytes) bytes = NULL;
 
   if (!tensor || !words) {
-    fail (error, "%s \"%s\" is missing", tensor ? "metadata" : "tensor", tensor ? key : name);
+    _simclr_safetensors_fail (
+        error, "%s \"%s\" is missing", tensor ? "metadata" : "tensor", tensor ? key : name);
     return NULL;
   }
   bytes = _simclr_safetensors_read_bytes (reader->file, tensor, error);
@@ -301,7 +291,7 @@ read_frame (Reader *reader, const gchar *text, GError **error)
   Line line;
 
   if (!parse_line (text, &line) || line.number < reader->next_number || line.number >= replay->seen)
-    return fail (error, "\"%s\" does not describe a frame", text);
+    return _simclr_safetensors_fail (error, "\"%s\" does not describe a frame", text);
   reader->next_number = line.number + 1;
   embedding = read_embedding (reader, line.number, &sound, error);
   if (!sound)
@@ -327,15 +317,16 @@ read_all (Reader *reader, GError **error)
   guint64 lowest_dropped, runs;
 
   if (g_strcmp0 (kind, KIND) != 0)
-    return fail (error, "it is no replay memory: metadata kind is %s", kind ? kind : "missing");
+    return _simclr_safetensors_fail (
+        error, "it is no replay memory: metadata kind is %s", kind ? kind : "missing");
   if (!frames)
-    return fail (error, "metadata frames is missing");
+    return _simclr_safetensors_fail (error, "metadata frames is missing");
   if (!get_number (reader->file, "seen", &replay->seen, error) ||
       !get_number (reader->file, "runs", &runs, error) ||
       !get_number (reader->file, "lowest_dropped", &lowest_dropped, error))
     return FALSE;
   if (replay->seen >= G_MAXINT64 || runs >= G_MAXINT64)
-    return fail (error, "more frames or runs than there can be");
+    return _simclr_safetensors_fail (error, "more frames or runs than there can be");
   reader->same_policy =
       g_strcmp0 (policy, get_nick (SIMCLR_TYPE_REPLAY_POLICY, (gint) replay->policy)) == 0;
   reader->same_rule =

@@ -233,7 +233,7 @@ take_step (SimclrTrainer *self, SimclrForwardPass *pass, const SimclrLossBatch *
   _simclr_optimizer_step (self->encoder_state, parallel, rate);
   _simclr_optimizer_step (self->head_state, parallel, rate);
   _simclr_projection_head_commit (self->head);
-  _simclr_encoder_commit (self->encoder, pass, self->step + 1);
+  _simclr_encoder_commit (self->encoder, self->step + 1);
   if (self->negatives)
     _simclr_negatives_push (self->negatives, batch);
 }

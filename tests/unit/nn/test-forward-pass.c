@@ -194,7 +194,7 @@ test_commit_takes_up_the_statistics (void)
   g_autoptr (SimclrEncoder) fresh = NULL;
   gsize n = get_floats (encoder, 2);
 
-  _simclr_encoder_commit (encoder, pass, 7);
+  _simclr_encoder_commit (encoder, 7);
   g_clear_object (&pass);
   snapshot = _simclr_encoder_snapshot (encoder);
   g_assert_cmpuint (simclr_weights_get_step (snapshot), ==, 7);

@@ -59,7 +59,7 @@ new_frozen_encoder (void)
     g_autoptr (SimclrForwardPass) pass = simclr_encoder_forward (encoder, views, VIEWS, &error);
 
     g_assert_no_error (error);
-    _simclr_encoder_commit (encoder, pass, i);
+    _simclr_encoder_commit (encoder, i);
   }
   _simclr_encoder_set_frozen (encoder, TRUE);
   return encoder;
@@ -176,14 +176,14 @@ test_running_statistics_see_each_part_once (void)
     memset (gradient, 0, floats * sizeof (gfloat));
     simclr_forward_pass_backward (pass, gradient, floats, &error);
     g_assert_no_error (error);
-    _simclr_encoder_commit (parts, pass, 1);
+    _simclr_encoder_commit (parts, 1);
   }
   for (guint part = 0; part < 3; part++) {
     g_autoptr (SimclrForwardPass) pass =
         simclr_encoder_forward (one_by_one, views + part * 4 * FLOATS, 4, &error);
 
     g_assert_no_error (error);
-    _simclr_encoder_commit (one_by_one, pass, 1);
+    _simclr_encoder_commit (one_by_one, 1);
   }
   a = simclr_encoder_get_weights (parts);
   b = simclr_encoder_get_weights (one_by_one);

@@ -176,7 +176,7 @@ test_training (gconstpointer data)
   set = _simclr_projection_head_get_parameters (head);
   check_gradients (&model, set);
 
-  _simclr_encoder_commit (model.encoder, pass, 1);
+  _simclr_encoder_commit (model.encoder, 1);
   _simclr_projection_head_commit (head);
   after = _simclr_encoder_snapshot (model.encoder);
   fixture_compare_table (model.fixture, "after.", after->statistics_layout, after->statistics,
