@@ -8,7 +8,6 @@
 #include <simclr/loss/loss-private.h>
 #include <simclr/nn/encoder-private.h>
 #include <simclr/nn/forward-pass-private.h>
-#include <simclr/train/schedule-private.h>
 #include <math.h>
 #include <string.h>
 
@@ -272,9 +271,8 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
 
   describe_projections (self, &batch, statistics);
   pairs = batch.rows / 2;
-  statistics->learning_rate = _simclr_schedule_rate (self->schedule,
-      _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step,
-      self->warmup_steps, self->total_steps);
+  statistics->learning_rate = _simclr_schedule_rate (&self->schedule,
+      _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step);
   statistics->was_skipped = !isfinite (statistics->loss) || !isfinite (statistics->gradient_norm);
   if (statistics->was_skipped) {
     self->skipped++;

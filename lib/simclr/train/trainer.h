@@ -61,7 +61,7 @@ typedef struct
 
 /* SimclrTrainer: a GObject with properties loss, temperature, margin, semi-hard, negatives, exclude-neighbours, projection-layers, projection-hidden,
  * projection-size, optimizer, learning-rate, learning-rate-scaling, momentum, weight-decay,
- * trust-coefficient, schedule, warmup-steps, total-steps, seed (of the head's initial weights), and
+ * trust-coefficient, schedule, warmup-steps, total-steps, restart-steps, restart-factor, seed (of the head's initial weights), and
  * read-only step, pairs-seen, skipped-steps. */
 #define SIMCLR_TYPE_TRAINER (simclr_trainer_get_type ())
 SIMCLR_API
