@@ -71,12 +71,16 @@
  * and on the way to READY, if there is something new: encoder, projection head, optimizer and
  * position, as safetensors. A write is atomic: the file is the old one or the new one, whatever
  * happens. If one fails in the middle of a run, a warning says so and training goes on; at the end it
- * is an error. While training diverges the last good file is left alone. A checkpoint in the middle of a run is
- * told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
+ * is an error. While training diverges (field `sound` below) the last good file is left alone, at the end of a run
+ * too, which is said in a warning. A checkpoint in the middle of a run is told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
  * its memory too.
  *
- * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder, unless they are
- * not finite.
+ * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder. Those of a
+ * run that diverges are not: who embeds with them goes on with the last good ones.
+ *
+ * A location with a number in it, `location=run-%08llu.safetensors`, makes each checkpoint a file of its own, by
+ * step. The #GstSimclrTrainer:max-files that were written last are kept, those of earlier runs included. Resuming
+ * takes the one that was written last, and so does simclrencoder with the same location.
  *
  * With #GstSimclrTrainer:resume a run goes on exactly where the file left it, bit for bit: simclrreplay
  * and simclraugment upstream take up their random sequences at the right pair. If there is no such file
@@ -105,7 +109,12 @@
  *   evenly over many dimensions, 0 when collapsed; of 256 pairs at most
  * * `collapsed` (#gboolean): for 20 steps the projections have been all alike (deviation under 0.1) or on
  *   one line (effective rank under 2)
- * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it ever was
+ * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it was, while positives
+ *   were found less than half as often as at best; or the weights have grown a thousandfold. What was lowest
+ *   and best is forgotten over some thousand steps of good learning: pictures may become harder
+ * * `sound` (#gboolean): the weights are worth publishing and writing: neither this step nor the mean of those
+ *   before shows signs of divergence
+ * * `weight-norm` (#gdouble): Euclidean norm of all weights after the step
  * * `pairs` (#guint64): pairs that entered training since step 0
  * * `skipped-steps` (#guint64): steps that changed nothing because loss or gradient were not finite
  * * `probe-accuracy` (#gdouble), only where the batch has labels: share of its labelled views that the online
@@ -153,6 +162,7 @@ enum
   PROP_LOCATION,
   PROP_LABELS,
   PROP_CHECKPOINT_INTERVAL,
+  PROP_MAX_FILES,
   PROP_RESUME,
   PROP_PUBLISH_INTERVAL,
   PROP_STEP,
@@ -185,6 +195,9 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     break;
   case PROP_CHECKPOINT_INTERVAL:
     self->settings.checkpoint_interval = g_value_get_uint64 (value);
+    break;
+  case PROP_MAX_FILES:
+    self->settings.max_files = g_value_get_uint (value);
     break;
   case PROP_RESUME:
     self->settings.resume = g_value_get_boolean (value);
@@ -234,6 +247,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   case PROP_CHECKPOINT_INTERVAL:
     g_value_set_uint64 (value, self->settings.checkpoint_interval);
     break;
+  case PROP_MAX_FILES:
+    g_value_set_uint (value, self->settings.max_files);
+    break;
   case PROP_RESUME:
     g_value_set_boolean (value, self->settings.resume);
     break;
@@ -280,6 +296,7 @@ begin (GstSimclrTrainer *self)
   GST_OBJECT_LOCK (self);
   location = self->settings.location;
   self->location = location != NULL && *location != '\0' ? g_strdup (location) : NULL;
+  self->max_files = self->settings.max_files;
   resume = self->settings.resume;
   GST_OBJECT_UNLOCK (self);
 
@@ -312,6 +329,7 @@ reset (GstSimclrTrainer *self)
   self->total_steps = self->first_step = self->step = self->saved_step = 0;
   self->skipped_in_a_row = 0;
   self->collapsed = self->diverging = self->unlabelled = FALSE;
+  self->unsound = self->publish_due = self->save_due = FALSE;
   self->warned_at = self->progress_at = 0;
   self->loss = 0;
   self->in_progress = self->finished = FALSE;
@@ -469,9 +487,8 @@ install_properties (GObjectClass *klass)
 {
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
-          "Safetensors file that checkpoints are written to, and the encoder with them; unset: "
-          "none "
-          "is written.",
+          "Safetensors file that checkpoints are written to, and the encoder with them; with %d or "
+          "%08llu in its name each checkpoint is a file of its own, numbered by step. Unset: none.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
@@ -485,6 +502,12 @@ install_properties (GObjectClass *klass)
           "Steps from one checkpoint to the next; 0: only at the end and on the way to READY.", 0,
           G_MAXUINT64, DEFAULT_CHECKPOINT_INTERVAL,
           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (klass, PROP_MAX_FILES,
+      g_param_spec_uint ("max-files", "Most files",
+          "Checkpoints that are kept where location is numbered: older ones are deleted after a "
+          "new "
+          "one has been written; 0: all.",
+          0, G_MAXUINT, 0, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_RESUME,
       g_param_spec_boolean ("resume", "Resume",
           "Go on from the checkpoint at location, if there is one; otherwise it is overwritten.",
