@@ -442,6 +442,8 @@ handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
   gboolean done;
   GstCaps *caps;
 
+  if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
+    self->stream = gst_simclr_stream_number (event, 0);
   if (joins_batch (self, event)) {
     if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
       gst_event_copy_segment (event, &self->segment);
@@ -523,8 +525,10 @@ reset (GstSimclrEncoder *self)
   g_clear_pointer (&self->pictures, g_free);
   g_clear_pointer (&self->offsets, g_free);
   g_clear_pointer (&self->times, g_free);
+  g_clear_pointer (&self->streams, g_free);
   g_clear_pointer (&self->frames, g_free);
   self->pairs = 0;
+  self->stream = 0;
   gst_caps_replace (&self->caps, NULL);
   gst_video_info_init (&self->info);
   self->mode = GST_SIMCLR_ENCODER_MODE_NONE;
