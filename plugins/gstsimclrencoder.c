@@ -116,7 +116,6 @@
 #include "gstsimclrencoder-private.h"
 
 #include "gstsimclrembeddingmeta.h"
-#include "gstsimclrframemeta.h"
 #include "gstsimclrproperties.h"
 #include "gstsimclrtensorcaps.h"
 
@@ -443,7 +442,7 @@ handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
   GstCaps *caps;
 
   if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
-    self->stream = gst_simclr_stream_number (event, 0);
+    self->stream = gst_simclr_streams_get (&self->seen, event);
   if (joins_batch (self, event)) {
     if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
       gst_event_copy_segment (event, &self->segment);
@@ -528,6 +527,7 @@ reset (GstSimclrEncoder *self)
   g_clear_pointer (&self->streams, g_free);
   g_clear_pointer (&self->frames, g_free);
   self->pairs = 0;
+  gst_simclr_streams_clear (&self->seen);
   self->stream = 0;
   gst_caps_replace (&self->caps, NULL);
   gst_video_info_init (&self->info);

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
-#include "gstsimclrframemeta.h"
 #include "gstsimclrmodelquery.h"
 #include "gstsimclrneighbourmeta.h"
 #include "gstsimclrresumequery.h"
@@ -14,8 +13,8 @@ GstStaticPadTemplate gst_simclr_replay_src_template =
 
 typedef enum
 {
-  TURN_WAIT,   /* for frames, or for the end of the input */
-  TURN_START,  /* say at once that there is a stream: sinks that preroll need not wait for frames */
+  TURN_WAIT, /* for frames, or for the end of the input */
+  TURN_START, /* say at once that there is a stream, or still is: sinks that preroll need not wait for frames */
   TURN_LOCATE, /* ask where the sequence starts */
   TURN_EMBED,  /* what has come in, with the weights of now */
   TURN_SAVE,   /* the memory, beside the trainer's checkpoint */
