@@ -316,6 +316,15 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   GST_OBJECT_UNLOCK (self);
 }
 
+/* Whether a flush or a state change is what keeps things from going on; it comes to what is downstream first. */
+static gboolean
+is_flushing (GstPad *srcpad)
+{
+  g_autoptr (GstPad) peer = gst_pad_get_peer (srcpad);
+
+  return GST_PAD_IS_FLUSHING (srcpad) || (peer != NULL && GST_PAD_IS_FLUSHING (peer));
+}
+
 static GstFlowReturn
 chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
@@ -325,7 +334,7 @@ chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
       !_gst_simclr_encoder_negotiate (self)) {
     gst_pad_mark_reconfigure (self->srcpad);
     gst_buffer_unref (buffer);
-    return GST_PAD_IS_FLUSHING (self->srcpad) ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
+    return is_flushing (self->srcpad) ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
   }
   switch (self->mode) {
   case GST_SIMCLR_ENCODER_MODE_VIDEO:
@@ -492,7 +501,7 @@ sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 
   if (handle_sink_event (self, event))
     return GST_FLOW_OK;
-  if (GST_PAD_IS_FLUSHING (self->srcpad))
+  if (is_flushing (self->srcpad))
     return GST_FLOW_FLUSHING;
   return is_caps ? GST_FLOW_NOT_NEGOTIATED : GST_FLOW_ERROR;
 }
