@@ -157,3 +157,9 @@ gst_simclr_property_fetch (GObject *object, const gchar *name, GValue *value)
     g_object_get_property (object, name, value);
   }
 }
+
+gchar *
+gst_simclr_dup_text (const gchar *text)
+{
+  return text != NULL && *text != '\0' ? g_strdup (text) : NULL;
+}

@@ -17,4 +17,7 @@ GParamSpec *gst_simclr_property_like (GParamSpec *library, GParamFlags flags);
 void gst_simclr_property_store (GObject *object, const gchar *name, const GValue *value);
 void gst_simclr_property_fetch (GObject *object, const gchar *name, GValue *value);
 
+/* A name, path or other text that a property holds: an empty one is none, NULL. */
+gchar *gst_simclr_dup_text (const gchar *text) G_GNUC_WARN_UNUSED_RESULT;
+
 G_END_DECLS
