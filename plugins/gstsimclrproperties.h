@@ -9,6 +9,8 @@ G_BEGIN_DECLS
 
 /* The plugin's twin of an enumeration of libsimclr: the same values and nicks, described in words. */
 GType gst_simclr_described_enum (GType library);
+/* An enumeration that only the plugin has. values ends with zeros, and stays. */
+GType gst_simclr_own_enum (const gchar *name, const GEnumValue *values);
 
 /* An element's property like the library's. */
 GParamSpec *gst_simclr_property_like (GParamSpec *library, GParamFlags flags);
