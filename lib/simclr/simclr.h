@@ -19,3 +19,5 @@
 #include <simclr/evaluate/classifier.h>
 #include <simclr/evaluate/confusion.h>
 #include <simclr/evaluate/knn.h>
+#include <simclr/search/match.h>
+#include <simclr/search/index.h>
