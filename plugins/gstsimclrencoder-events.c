@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
+#include "gstsimclrframemeta.h"
+
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
 
 /* Before whatever follows frames in the stream: embedding sends what it holds, training keeps
@@ -105,6 +107,8 @@ handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
   gboolean done;
   GstCaps *caps;
 
+  if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
+    self->stream = gst_simclr_stream_number (event, 0);
   if (joins_batch (self, event)) {
     if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
       gst_event_copy_segment (event, &self->segment);

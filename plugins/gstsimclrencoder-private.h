@@ -96,7 +96,9 @@ struct _GstSimclrEncoder
   /* The batch: views (training: a0 b0 a1 b1 ...) as (pictures, size, size, 3) floats. */
   gfloat *pictures;
   gint64 *times;   /* of views when training: when their frames were filmed; -1: nobody knows */
+  guint *streams;  /* of views when training: numbers of the streams that their frames come from */
   guint64 *frames; /* of pairs when training: numbers of their frames */
+  guint stream;    /* that comes in */
   guint64 pairs;   /* that came in since the start */
   guint capacity;  /* frames or pairs that fit */
   guint filled;

@@ -3,6 +3,7 @@
 #include "gstsimclrencoder-private.h"
 
 #include "gstsimclrmodeltable.h"
+#include "gstsimclrnumberedfiles.h"
 #include "gstsimclrresumequery.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
@@ -25,9 +26,11 @@ enum_nick (GType type, gint value)
 static gboolean
 load_file (GstSimclrEncoder *self)
 {
+  g_autofree gchar *newest = gst_simclr_location_find_newest (self->active.location);
   g_autoptr (GError) error = NULL;
 
-  self->file_weights = simclr_weights_load (self->active.location, &error);
+  self->file_weights =
+      simclr_weights_load (newest != NULL ? newest : self->active.location, &error);
   if (self->file_weights != NULL)
     return TRUE;
   if (self->active.follow) {

@@ -166,8 +166,10 @@ reset (GstSimclrEncoder *self)
   g_clear_pointer (&self->pictures, g_free);
   g_clear_pointer (&self->offsets, g_free);
   g_clear_pointer (&self->times, g_free);
+  g_clear_pointer (&self->streams, g_free);
   g_clear_pointer (&self->frames, g_free);
   self->pairs = 0;
+  self->stream = 0;
   gst_caps_replace (&self->caps, NULL);
   gst_video_info_init (&self->info);
   self->mode = GST_SIMCLR_ENCODER_MODE_NONE;

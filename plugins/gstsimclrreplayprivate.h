@@ -52,6 +52,7 @@ typedef struct
   GstCaps *caps;
   GstVideoInfo info;
   gboolean is_readable; /* by the library, as it comes */
+  guint stream;         /* number of the stream that comes in: a funnel brings several */
   GstSegment segment;
   GstBufferPool *pool; /* of the latest frame that had one */
   gboolean pool_is_bounded;

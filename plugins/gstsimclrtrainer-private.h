@@ -20,6 +20,7 @@ typedef struct
   gchar *labels;
   guint64 checkpoint_interval;
   guint64 publish_interval;
+  guint max_files; /* 0: all are kept */
   gboolean resume;
 } GstSimclrTrainerSettings;
 
@@ -34,7 +35,8 @@ struct _GstSimclrTrainer
   gint64 playing_since;                /* object lock: monotonic time */
 
   /* Set on the way to PAUSED, then constant. */
-  gchar *location; /* NULL: no checkpoint */
+  gchar *location; /* NULL: no checkpoint; may be numbered */
+  guint max_files;
   guint64 total_steps;
   guint64 first_step;      /* where this run began */
   GstSimclrLabels *labels; /* NULL: none */
@@ -47,9 +49,11 @@ struct _GstSimclrTrainer
   guint64 step;
   guint64 saved_step;
   guint skipped_in_a_row;
-  gboolean collapsed, diverging; /* and that was said */
-  gboolean unlabelled;           /* frames without a label were, and that was said */
-  gint64 warned_at, progress_at; /* monotonic times; 0: never */
+  gboolean unsound;               /* the last step's weights are not worth keeping */
+  gboolean publish_due, save_due; /* as soon as they are */
+  gboolean collapsed, diverging;  /* and that was said */
+  gboolean unlabelled;            /* frames without a label were, and that was said */
+  gint64 warned_at, progress_at;  /* monotonic times; 0: never */
   gdouble loss;
   gboolean in_progress;
   gboolean finished;

@@ -15,6 +15,7 @@ enum
   PROP_LOCATION,
   PROP_LABELS,
   PROP_CHECKPOINT_INTERVAL,
+  PROP_MAX_FILES,
   PROP_RESUME,
   PROP_PUBLISH_INTERVAL,
   PROP_STEP,
@@ -41,6 +42,9 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     break;
   case PROP_CHECKPOINT_INTERVAL:
     self->settings.checkpoint_interval = g_value_get_uint64 (value);
+    break;
+  case PROP_MAX_FILES:
+    self->settings.max_files = g_value_get_uint (value);
     break;
   case PROP_RESUME:
     self->settings.resume = g_value_get_boolean (value);
@@ -90,6 +94,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   case PROP_CHECKPOINT_INTERVAL:
     g_value_set_uint64 (value, self->settings.checkpoint_interval);
     break;
+  case PROP_MAX_FILES:
+    g_value_set_uint (value, self->settings.max_files);
+    break;
   case PROP_RESUME:
     g_value_set_boolean (value, self->settings.resume);
     break;
@@ -133,8 +140,8 @@ _gst_simclr_trainer_install_properties (GObjectClass *klass)
   klass->get_property = get_property;
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
-          "Safetensors file that checkpoints are written to, and the encoder with them; unset: "
-          "none is written.",
+          "Safetensors file that checkpoints are written to, and the encoder with them; with %d or "
+          "%08llu in its name each checkpoint is a file of its own, numbered by step. Unset: none.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
@@ -147,6 +154,11 @@ _gst_simclr_trainer_install_properties (GObjectClass *klass)
           "Steps from one checkpoint to the next; 0: only at the end and on the way to READY.", 0,
           G_MAXUINT64, DEFAULT_CHECKPOINT_INTERVAL,
           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (klass, PROP_MAX_FILES,
+      g_param_spec_uint ("max-files", "Most files",
+          "Checkpoints that are kept where location is numbered: older ones are deleted after a "
+          "new one has been written; 0: all.",
+          0, G_MAXUINT, 0, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_RESUME,
       g_param_spec_boolean ("resume", "Resume",
           "Go on from the checkpoint at location, if there is one; otherwise it is overwritten.",

@@ -71,12 +71,16 @@
  * and on the way to READY, if there is something new: encoder, projection head, optimizer and
  * position, as safetensors. A write is atomic: the file is the old one or the new one, whatever
  * happens. If one fails in the middle of a run, a warning says so and training goes on; at the end it
- * is an error. While training diverges the last good file is left alone. A checkpoint in the middle of a run is
- * told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
+ * is an error. While training diverges (field `sound` below) the last good file is left alone, at the end of a run
+ * too, which is said in a warning. A checkpoint in the middle of a run is told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
  * its memory too.
  *
- * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder, unless they are
- * not finite.
+ * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder. Those of a
+ * run that diverges are not: who embeds with them goes on with the last good ones.
+ *
+ * A location with a number in it, `location=run-%08llu.safetensors`, makes each checkpoint a file of its own, by
+ * step. The #GstSimclrTrainer:max-files that were written last are kept, those of earlier runs included. Resuming
+ * takes the one that was written last, and so does simclrencoder with the same location.
  *
  * With #GstSimclrTrainer:resume a run goes on exactly where the file left it, bit for bit: simclrreplay
  * and simclraugment upstream take up their random sequences at the right pair. If there is no such file
@@ -105,7 +109,12 @@
  *   evenly over many dimensions, 0 when collapsed; of 256 pairs at most
  * * `collapsed` (#gboolean): for 20 steps the projections have been all alike (deviation under 0.1) or on
  *   one line (effective rank under 2)
- * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it ever was
+ * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it was, while positives
+ *   were found less than half as often as at best; or the weights have grown a thousandfold. What was lowest
+ *   and best is forgotten over some thousand steps of good learning: pictures may become harder
+ * * `sound` (#gboolean): the weights are worth publishing and writing: neither this step nor the mean of those
+ *   before shows signs of divergence
+ * * `weight-norm` (#gdouble): Euclidean norm of all weights after the step
  * * `pairs` (#guint64): pairs that entered training since step 0
  * * `skipped-steps` (#guint64): steps that changed nothing because loss or gradient were not finite
  * * `probe-accuracy` (#gdouble), only where the batch has labels: share of its labelled views that the online
@@ -156,6 +165,7 @@ begin (GstSimclrTrainer *self)
 
   GST_OBJECT_LOCK (self);
   self->location = gst_simclr_dup_text (self->settings.location);
+  self->max_files = self->settings.max_files;
   resume = self->settings.resume;
   GST_OBJECT_UNLOCK (self);
 
@@ -188,6 +198,7 @@ reset (GstSimclrTrainer *self)
   self->total_steps = self->first_step = self->step = self->saved_step = 0;
   self->skipped_in_a_row = 0;
   self->collapsed = self->diverging = self->unlabelled = FALSE;
+  self->unsound = self->publish_due = self->save_due = FALSE;
   self->warned_at = self->progress_at = 0;
   self->loss = 0;
   self->in_progress = self->finished = FALSE;
