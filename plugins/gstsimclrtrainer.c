@@ -119,6 +119,22 @@
  * #GstSimclrTrainer:total-steps progress messages of code `training` are posted about once a second;
  * their structure has `percent` (#gint).
  *
+ * ## Curves for TensorBoard
+ *
+ * #GstSimclrTrainer:tensorboard names a folder in which each run begins an event file; `tensorboard --logdir`
+ * shows what is in it while the run goes on, each step as soon as it is taken. A resumed run goes on with the curves
+ * from the checkpoint's step, and what an older file of the folder has of later ones is no longer shown. The
+ * names of the official code: `train/contrast_loss`, `train/contrast_acc`, `train/contrast_entropy`,
+ * `learning_rate`, and with the online probe `train/supervised_loss` and `train/supervised_acc`; of our own
+ * `train/gradient_norm`, `train/pairs_per_second`, `train/skipped_steps`, and `health/embedding_deviation`,
+ * `health/effective_rank`, `health/collapsed_dimensions`, `health/alignment`, `health/uniformity`. They are the
+ * numbers of the messages. If the folder cannot be written to, or the disk is full, a warning says so and training
+ * goes on.
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=8 ! simclrtrainer tensorboard=curves optimizer=sgd learning-rate=0.06 learning-rate-scaling=none
+ * ]|
+ *
  * ## Pretrain an encoder
  *
  * |[
@@ -145,6 +161,7 @@ GST_DEBUG_CATEGORY (gst_simclr_trainer_debug);
 
 #define DEFAULT_CHECKPOINT_INTERVAL 100
 #define DEFAULT_PUBLISH_INTERVAL 1
+#define DEFAULT_TENSORBOARD_INTERVAL 1
 
 /* Ids from PROP_LIBRARY on are SimclrTrainer's writable properties. */
 enum
@@ -152,6 +169,8 @@ enum
   PROP_0,
   PROP_LOCATION,
   PROP_LABELS,
+  PROP_TENSORBOARD,
+  PROP_TENSORBOARD_INTERVAL,
   PROP_CHECKPOINT_INTERVAL,
   PROP_RESUME,
   PROP_PUBLISH_INTERVAL,
@@ -182,6 +201,13 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_LABELS:
     g_free (self->settings.labels);
     self->settings.labels = g_value_dup_string (value);
+    break;
+  case PROP_TENSORBOARD:
+    g_free (self->settings.tensorboard);
+    self->settings.tensorboard = g_value_dup_string (value);
+    break;
+  case PROP_TENSORBOARD_INTERVAL:
+    self->settings.tensorboard_interval = g_value_get_uint64 (value);
     break;
   case PROP_CHECKPOINT_INTERVAL:
     self->settings.checkpoint_interval = g_value_get_uint64 (value);
@@ -230,6 +256,12 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_LABELS:
     g_value_set_string (value, self->settings.labels);
+    break;
+  case PROP_TENSORBOARD:
+    g_value_set_string (value, self->settings.tensorboard);
+    break;
+  case PROP_TENSORBOARD_INTERVAL:
+    g_value_set_uint64 (value, self->settings.tensorboard_interval);
     break;
   case PROP_CHECKPOINT_INTERVAL:
     g_value_set_uint64 (value, self->settings.checkpoint_interval);
@@ -286,7 +318,7 @@ begin (GstSimclrTrainer *self)
   self->trainer = new_trainer (self);
   g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
   if (!_gst_simclr_trainer_check_location (self) || !_gst_simclr_trainer_load_labels (self) ||
-      (resume && !_gst_simclr_trainer_resume (self)))
+      (resume && !_gst_simclr_trainer_resume (self)) || !_gst_simclr_trainer_open_summaries (self))
     return FALSE;
   self->step = self->saved_step = self->first_step;
   g_object_get (self->trainer, "pairs-seen", &statistics.pairs_seen, "skipped-steps",
@@ -308,6 +340,8 @@ reset (GstSimclrTrainer *self)
   g_mutex_unlock (&self->lock);
   g_clear_pointer (&self->location, g_free);
   g_clear_pointer (&self->labels, gst_simclr_labels_free);
+  g_clear_object (&self->summaries);
+  self->summaries_failed = FALSE;
   gst_simclr_branch_restore (&self->branch);
   self->total_steps = self->first_step = self->step = self->saved_step = 0;
   self->skipped_in_a_row = 0;
@@ -441,6 +475,7 @@ finalize (GObject *object)
   reset (self);
   g_free (self->settings.location);
   g_free (self->settings.labels);
+  g_free (self->settings.tensorboard);
   g_object_unref (self->prototype);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (gst_simclr_trainer_parent_class)->finalize (object);
@@ -480,6 +515,18 @@ install_properties (GObjectClass *klass)
           "none. "
           "Unset: no labels.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TENSORBOARD,
+      g_param_spec_string ("tensorboard", "TensorBoard",
+          "Folder in which each run begins an event file with its curves, for TensorBoard; made if "
+          "it "
+          "is not there. Unset: none is written.",
+          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TENSORBOARD_INTERVAL,
+      g_param_spec_uint64 ("tensorboard-interval", "TensorBoard interval",
+          "Steps from one point of the curves to the next; a point of all curves takes half a "
+          "kilobyte.",
+          1, G_MAXUINT64, DEFAULT_TENSORBOARD_INTERVAL,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
   g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
       g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",
           "Steps from one checkpoint to the next; 0: only at the end and on the way to READY.", 0,
@@ -541,6 +588,7 @@ gst_simclr_trainer_init (GstSimclrTrainer *self)
   self->prototype = simclr_trainer_new ();
   self->settings.checkpoint_interval = DEFAULT_CHECKPOINT_INTERVAL;
   self->settings.publish_interval = DEFAULT_PUBLISH_INTERVAL;
+  self->settings.tensorboard_interval = DEFAULT_TENSORBOARD_INTERVAL;
   g_mutex_init (&self->lock);
 
   /* training has no clock to follow, and must not keep a batch beyond its step */
