@@ -7,6 +7,7 @@
 
 #define DEFAULT_CHECKPOINT_INTERVAL 100
 #define DEFAULT_PUBLISH_INTERVAL 1
+#define DEFAULT_TENSORBOARD_INTERVAL 1
 
 /* Ids from PROP_LIBRARY on are SimclrTrainer's writable properties. */
 enum
@@ -14,6 +15,8 @@ enum
   PROP_0,
   PROP_LOCATION,
   PROP_LABELS,
+  PROP_TENSORBOARD,
+  PROP_TENSORBOARD_INTERVAL,
   PROP_CHECKPOINT_INTERVAL,
   PROP_MAX_FILES,
   PROP_RESUME,
@@ -39,6 +42,13 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_LABELS:
     g_free (self->settings.labels);
     self->settings.labels = g_value_dup_string (value);
+    break;
+  case PROP_TENSORBOARD:
+    g_free (self->settings.tensorboard);
+    self->settings.tensorboard = g_value_dup_string (value);
+    break;
+  case PROP_TENSORBOARD_INTERVAL:
+    self->settings.tensorboard_interval = g_value_get_uint64 (value);
     break;
   case PROP_CHECKPOINT_INTERVAL:
     self->settings.checkpoint_interval = g_value_get_uint64 (value);
@@ -90,6 +100,12 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_LABELS:
     g_value_set_string (value, self->settings.labels);
+    break;
+  case PROP_TENSORBOARD:
+    g_value_set_string (value, self->settings.tensorboard);
+    break;
+  case PROP_TENSORBOARD_INTERVAL:
+    g_value_set_uint64 (value, self->settings.tensorboard_interval);
     break;
   case PROP_CHECKPOINT_INTERVAL:
     g_value_set_uint64 (value, self->settings.checkpoint_interval);
@@ -149,6 +165,17 @@ _gst_simclr_trainer_install_properties (GObjectClass *klass)
           "line n is the label of frame n, counted in the order they come in; an empty line is "
           "none. Unset: no labels.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TENSORBOARD,
+      g_param_spec_string ("tensorboard", "TensorBoard",
+          "Folder in which each run begins an event file with its curves, for TensorBoard; made if "
+          "it is not there. Unset: none is written.",
+          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TENSORBOARD_INTERVAL,
+      g_param_spec_uint64 ("tensorboard-interval", "TensorBoard interval",
+          "Steps from one point of the curves to the next; a point of all curves takes half a "
+          "kilobyte.",
+          1, G_MAXUINT64, DEFAULT_TENSORBOARD_INTERVAL,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
   g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
       g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",
           "Steps from one checkpoint to the next; 0: only at the end and on the way to READY.", 0,
@@ -187,6 +214,7 @@ _gst_simclr_trainer_init_settings (GstSimclrTrainer *self)
   self->prototype = simclr_trainer_new ();
   self->settings.checkpoint_interval = DEFAULT_CHECKPOINT_INTERVAL;
   self->settings.publish_interval = DEFAULT_PUBLISH_INTERVAL;
+  self->settings.tensorboard_interval = DEFAULT_TENSORBOARD_INTERVAL;
 }
 
 void
@@ -194,6 +222,7 @@ _gst_simclr_trainer_clear_settings (GstSimclrTrainer *self)
 {
   g_free (self->settings.location);
   g_free (self->settings.labels);
+  g_free (self->settings.tensorboard);
   g_object_unref (self->prototype);
 }
 

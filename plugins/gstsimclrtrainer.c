@@ -128,6 +128,22 @@
  * #GstSimclrTrainer:total-steps progress messages of code `training` are posted about once a second;
  * their structure has `percent` (#gint).
  *
+ * ## Curves for TensorBoard
+ *
+ * #GstSimclrTrainer:tensorboard names a folder in which each run begins an event file; `tensorboard --logdir`
+ * shows what is in it while the run goes on, each step as soon as it is taken. A resumed run goes on with the curves
+ * from the checkpoint's step, and what an older file of the folder has of later ones is no longer shown. The
+ * names of the official code: `train/contrast_loss`, `train/contrast_acc`, `train/contrast_entropy`,
+ * `learning_rate`, and with the online probe `train/supervised_loss` and `train/supervised_acc`; of our own
+ * `train/gradient_norm`, `train/pairs_per_second`, `train/skipped_steps`, and `health/embedding_deviation`,
+ * `health/effective_rank`, `health/collapsed_dimensions`, `health/alignment`, `health/uniformity`. They are the
+ * numbers of the messages. If the folder cannot be written to, or the disk is full, a warning says so and training
+ * goes on.
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=8 ! simclrtrainer tensorboard=curves optimizer=sgd learning-rate=0.06 learning-rate-scaling=none
+ * ]|
+ *
  * ## Pretrain an encoder
  *
  * |[
@@ -172,7 +188,7 @@ begin (GstSimclrTrainer *self)
   self->trainer = _gst_simclr_trainer_new_trainer (self);
   g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
   if (!_gst_simclr_trainer_check_location (self) || !_gst_simclr_trainer_load_labels (self) ||
-      (resume && !_gst_simclr_trainer_resume (self)))
+      (resume && !_gst_simclr_trainer_resume (self)) || !_gst_simclr_trainer_open_summaries (self))
     return FALSE;
   self->step = self->saved_step = self->first_step;
   g_object_get (self->trainer, "pairs-seen", &statistics.pairs_seen, "skipped-steps",
@@ -194,6 +210,8 @@ reset (GstSimclrTrainer *self)
   g_mutex_unlock (&self->lock);
   g_clear_pointer (&self->location, g_free);
   g_clear_pointer (&self->labels, gst_simclr_labels_free);
+  g_clear_object (&self->summaries);
+  self->summaries_failed = FALSE;
   gst_simclr_branch_restore (&self->branch);
   self->total_steps = self->first_step = self->step = self->saved_step = 0;
   self->skipped_in_a_row = 0;
