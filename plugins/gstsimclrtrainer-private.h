@@ -18,6 +18,8 @@ typedef struct
 {
   gchar *location;
   gchar *labels;
+  gchar *tensorboard;
+  guint64 tensorboard_interval; /* at least 1 */
   guint64 checkpoint_interval;
   guint64 publish_interval;
   guint max_files; /* 0: all are kept */
@@ -59,7 +61,15 @@ struct _GstSimclrTrainer
   gboolean finished;
   GstSimclrRate rate;
   GstSimclrBranch branch;
+  SimclrSummaryWriter *summaries; /* NULL: none */
+  gboolean summaries_failed;      /* and that was said */
 };
+
+/* Properties (gstsimclrtrainer-properties.c). new_trainer makes one with the settings of this moment. */
+void _gst_simclr_trainer_install_properties (GObjectClass *klass);
+void _gst_simclr_trainer_init_settings (GstSimclrTrainer *self);
+void _gst_simclr_trainer_clear_settings (GstSimclrTrainer *self);
+SimclrTrainer *_gst_simclr_trainer_new_trainer (GstSimclrTrainer *self) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Steps (gstsimclrtrainer-step.c). */
 GstFlowReturn _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer);
@@ -74,6 +84,11 @@ gboolean _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final);
 /* Labels (gstsimclrtrainer-labels.c). load posts errors; label tells the pass what its views show. */
 gboolean _gst_simclr_trainer_load_labels (GstSimclrTrainer *self);
 void _gst_simclr_trainer_label (GstSimclrTrainer *self, GstBuffer *buffer, SimclrForwardPass *pass);
+
+/* Curves (gstsimclrtrainer-tensorboard.c), from first_step on. Errors and warnings are posted. */
+gboolean _gst_simclr_trainer_open_summaries (GstSimclrTrainer *self);
+void _gst_simclr_trainer_write_summary (
+    GstSimclrTrainer *self, const SimclrTrainingStatistics *statistics, gdouble pairs_per_second);
 
 /* Weights of so many skipped steps in a row are no longer worth keeping, or training. */
 #define GST_SIMCLR_TRAINER_DIVERGING 10

@@ -67,6 +67,7 @@ tell_step (GstSimclrTrainer *self, const SimclrTrainingStatistics *statistics, g
   GST_OBJECT_UNLOCK (self);
   GST_INFO_OBJECT (self, "%" GST_PTR_FORMAT, fields);
   gst_simclr_post_element_message (GST_ELEMENT (self), fields);
+  _gst_simclr_trainer_write_summary (self, statistics, rate);
 }
 
 /* FALSE when there is no hope left. */
