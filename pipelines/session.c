@@ -27,13 +27,36 @@ session_open (Session *self, const GOptionEntry *entries, gint argc, gchar **arg
   g_option_context_add_main_entries (options, entries, NULL);
   g_option_context_add_group (options, gst_init_get_option_group ());
   g_option_context_set_strict_posix (options, TRUE);
-  if (g_option_context_parse (options, &argc, &argv, &error))
-    self->pipeline = parse (argv + 1, &error);
+  if (g_option_context_parse (options, &argc, &argv, &error)) {
+    self->words = g_strdupv (argv + 1);
+    self->pipeline = parse (self->words, &error);
+  }
   if (!error && self->pipeline)
     return TRUE;
   g_printerr ("%s\n", error ? error->message : "There is no pipeline.");
   session_close (self);
   return FALSE;
+}
+
+static gboolean on_message (GstBus *bus, GstMessage *message, gpointer data);
+
+static void
+play (Session *self)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
+
+  gst_bus_add_watch (bus, on_message, self);
+  gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
+}
+
+static void
+stop (Session *self)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
+
+  gst_element_set_state (self->pipeline, GST_STATE_NULL);
+  gst_bus_remove_watch (bus);
+  self->playing = FALSE;
 }
 
 /* What is in files is gone on with. */
@@ -51,25 +74,27 @@ resume (const GValue *item, gpointer data)
     g_object_set (element, "resume", TRUE, NULL);
 }
 
+/* A pipeline of its own: links to pads that come and go (rtspsrc, decodebin) are made once in each. */
 static gboolean
 begin_anew (gpointer data)
 {
   Session *self = data;
+  g_autoptr (GstIterator) elements = NULL;
 
   self->waiting = 0;
-  gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
+  self->pipeline = parse (self->words, NULL);
+  elements = gst_bin_iterate_recurse (GST_BIN (self->pipeline));
+  gst_iterator_foreach (elements, resume, NULL);
+  play (self);
   return G_SOURCE_REMOVE;
 }
 
-/* The pipeline stops, which has its elements write their files, and goes on later. */
+/* The pipeline stops, which has its elements write their files. */
 static void
 reconnect (Session *self)
 {
-  g_autoptr (GstIterator) elements = gst_bin_iterate_recurse (GST_BIN (self->pipeline));
-
-  self->playing = FALSE;
-  gst_element_set_state (self->pipeline, GST_STATE_NULL);
-  gst_iterator_foreach (elements, resume, NULL);
+  stop (self);
+  gst_clear_object (&self->pipeline);
   g_printerr ("Trying again in %u s.\n", self->reconnect);
   self->waiting = g_timeout_add_seconds (self->reconnect, begin_anew, self);
 }
@@ -93,7 +118,7 @@ is_worth_a_try (GstMessage *message, const GError *error)
 void
 session_end (Session *self)
 {
-  if (self->waiting)
+  if (self->waiting && self->loop)
     g_main_loop_quit (self->loop);
   else if (self->playing)
     gst_element_send_event (self->pipeline, gst_event_new_eos ());
@@ -184,19 +209,17 @@ on_interrupt (gpointer data)
 void
 session_run (Session *self)
 {
-  g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
   guint interrupt = g_unix_signal_add (SIGINT, on_interrupt, self);
 
   self->loop = g_main_loop_new (NULL, FALSE);
-  gst_bus_add_watch (bus, on_message, self);
-  gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
+  play (self);
   g_main_loop_run (self->loop);
-  gst_element_set_state (self->pipeline, GST_STATE_NULL);
-  gst_bus_remove_watch (bus);
-  g_source_remove (interrupt);
   if (self->waiting)
     g_source_remove (self->waiting);
+  else
+    stop (self);
   self->waiting = 0;
+  g_source_remove (interrupt);
   g_clear_pointer (&self->loop, g_main_loop_unref);
 }
 
@@ -204,4 +227,5 @@ void
 session_close (Session *self)
 {
   gst_clear_object (&self->pipeline);
+  g_clear_pointer (&self->words, g_strfreev);
 }

@@ -20,6 +20,7 @@ struct _Session
   gboolean (*has_enough) (Session *self); /* the stream ended because it need not go on */
   gpointer application;
 
+  gchar **words;   /* the description, owned */
   GMainLoop *loop; /* while it runs */
   gboolean playing;
   gboolean ending; /* was asked to end */
