@@ -241,7 +241,19 @@ gst_simclr_replay_change_state (GstElement *element, GstStateChange transition)
 /* Cameras of one memory, at most. */
 #define MOST_PADS 1024
 
-/* A name that is given is kept. sink is camera 0, sink_0 camera 1, ... */
+/* Lock held. */
+static gboolean
+is_taken (GstSimclrReplay *self, guint64 number)
+{
+  for (guint i = 0; i < self->inputs->len; i++) {
+    if (((GstSimclrReplayInput *) g_ptr_array_index (self->inputs, i))->source == number + 1)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* A name that is given is kept; otherwise the lowest number that is free, for cameras may come and go for ever.
+ * sink is camera 0, sink_0 camera 1, ... */
 static GstPad *
 gst_simclr_replay_request_new_pad (
     GstElement *element, GstPadTemplate *template, const gchar *name, const GstCaps *caps)
@@ -249,16 +261,16 @@ gst_simclr_replay_request_new_pad (
   GstSimclrReplay *self = GST_SIMCLR_REPLAY (element);
   g_autofree gchar *made_up = NULL;
   GstSimclrReplayInput *input;
-  guint64 number;
+  guint64 number = 0;
 
-  g_mutex_lock (&self->lock);
   if (!name || !g_str_has_prefix (name, "sink_") ||
       !g_ascii_string_to_unsigned (name + strlen ("sink_"), 10, 0, MOST_PADS - 1, &number, NULL)) {
-    number = self->next_pad;
-    name = made_up = g_strdup_printf ("sink_%u", self->next_pad);
+    g_mutex_lock (&self->lock);
+    while (is_taken (self, number))
+      number++;
+    g_mutex_unlock (&self->lock);
+    name = made_up = g_strdup_printf ("sink_%" G_GUINT64_FORMAT, number);
   }
-  self->next_pad = MAX (self->next_pad, (guint) number + 1);
-  g_mutex_unlock (&self->lock);
   if (number >= MOST_PADS)
     return NULL;
 

@@ -102,7 +102,6 @@ struct _GstSimclrReplay
   /* lock */
   GPtrArray *inputs;                /* of GstSimclrReplayInput, owned */
   GstSimclrReplayInput *main_input; /* whose stream the output continues; NULL: none yet */
-  guint next_pad;
   SimclrReplay *memory;        /* of GstSample; NULL below PAUSED */
   GstFlowReturn flow;          /* of the source pad; what the sink pad returns */
   gboolean input_ended;        /* EOS has come in, on all pads */

@@ -284,6 +284,29 @@ release (GstElement *replay, GstPad *pad)
   gst_object_unref (other);
 }
 
+/* More often than there can be at once; whoever comes takes the lowest number that is free. */
+static void
+test_cameras_come_and_go_without_end (void)
+{
+  GstElement *replay = gst_object_ref_sink (gst_element_factory_make ("simclrreplay", NULL));
+  GstPad *stays = gst_element_request_pad_simple (replay, "sink_1");
+
+  for (guint i = 0; i < 3000; i++) {
+    GstPad *first = gst_element_request_pad_simple (replay, "sink_%u");
+    GstPad *second = gst_element_request_pad_simple (replay, "sink_%u");
+
+    g_assert_cmpstr (GST_PAD_NAME (first), ==, "sink_0");
+    g_assert_cmpstr (GST_PAD_NAME (second), ==, "sink_2");
+    gst_element_release_request_pad (replay, first);
+    gst_element_release_request_pad (replay, second);
+    gst_object_unref (first);
+    gst_object_unref (second);
+  }
+  gst_element_release_request_pad (replay, stays);
+  gst_object_unref (stays);
+  g_assert_finalize_object (replay);
+}
+
 /* One camera goes while it waits for training; what the other sends still comes out, and ends. */
 static void
 test_a_camera_may_leave (void)
@@ -418,6 +441,8 @@ main (int argc, char **argv)
   g_test_add_func ("/replay-live/neighbours-are-of-one-shot", test_neighbours_are_of_one_shot);
   g_test_add_func ("/replay-live/cameras-have-the-same-share", test_cameras_have_the_same_share);
   g_test_add_func ("/replay-live/a-camera-may-leave", test_a_camera_may_leave);
+  g_test_add_func (
+      "/replay-live/cameras-come-and-go-without-end", test_cameras_come_and_go_without_end);
   g_test_add_func ("/replay-live/the-memory-is-kept-in-a-file", test_the_memory_is_kept_in_a_file);
   g_test_add_data_func ("/replay-live/frames-are-embedded-while-training/newer", "newer",
       test_frames_are_embedded_while_training);
