@@ -77,27 +77,39 @@ tell_upstream (GstSimclrTrainer *self, const gchar *path)
               "step", G_TYPE_UINT64, self->step, NULL)));
 }
 
-/* Whether what there is stays. Of a run that diverged from its beginning nothing is there: then what it has come
- * to is better than nothing, unless its numbers are none. */
-static gboolean
-is_held_back (GstSimclrTrainer *self, gboolean final)
+/* Where a checkpoint goes; NULL: nowhere. While training diverges the last good file stays, and what the run has come
+ * to at its end goes beside it: nothing is lost. Where there is no file yet there is none to be kept. */
+static gchar *
+choose_path (GstSimclrTrainer *self, gboolean final)
 {
   g_autofree gchar *newest = NULL;
 
   if (self->skipped_in_a_row >= GST_SIMCLR_TRAINER_DIVERGING) {
     GST_WARNING_OBJECT (self, "diverging: \"%s\" is left as it was", self->location);
-    return TRUE;
+    return NULL;
   }
-  if (!self->unsound)
-    return FALSE;
+  if (self->unsound && !final)
+    return NULL;
   newest = gst_simclr_location_find_newest (self->location);
-  if (newest == NULL || !g_file_test (newest, G_FILE_TEST_EXISTS))
-    return !final;
-  if (final)
+  if (self->diverging && newest != NULL && g_file_test (newest, G_FILE_TEST_EXISTS))
+    return g_strconcat (newest, ".diverged", NULL);
+  return gst_simclr_location_get_file (self->location, self->step);
+}
+
+static void
+tell_saved (GstSimclrTrainer *self, const gchar *path, gboolean final)
+{
+  GST_INFO_OBJECT (self, "wrote \"%s\" at step %" G_GUINT64_FORMAT, path, self->step);
+  if (g_str_has_suffix (path, ".diverged")) {
     GST_ELEMENT_WARNING (self, STREAM, FAILED,
-        ("Training diverges: the checkpoint \"%s\" is left as it was.", newest),
-        ("It was not overwritten with step %" G_GUINT64_FORMAT ".", self->step));
-  return TRUE;
+        ("Training diverges at its end: the last good checkpoint stays, this one is \"%s\".", path),
+        (NULL));
+    return;
+  }
+  gst_simclr_location_prune (self->location, self->max_files);
+  gst_simclr_post_checkpoint (GST_ELEMENT (self), path, self->step);
+  if (!final)
+    tell_upstream (self, path);
 }
 
 gboolean
@@ -109,20 +121,16 @@ _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final)
 
   if (self->location == NULL || self->step == self->saved_step)
     return TRUE;
-  if (is_held_back (self, final))
+  path = choose_path (self, final);
+  if (path == NULL)
     return TRUE;
   self->save_due = FALSE;
-  path = gst_simclr_location_get_file (self->location, self->step);
   g_mutex_lock (&self->lock);
   saved = simclr_trainer_save (self->trainer, path, &error);
   g_mutex_unlock (&self->lock);
   if (saved) {
     self->saved_step = self->step;
-    gst_simclr_location_prune (self->location, self->max_files);
-    GST_INFO_OBJECT (self, "wrote \"%s\" at step %" G_GUINT64_FORMAT, path, self->step);
-    gst_simclr_post_checkpoint (GST_ELEMENT (self), path, self->step);
-    if (!final)
-      tell_upstream (self, path);
+    tell_saved (self, path, final);
   } else if (final) {
     GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
         ("Could not write the checkpoint \"%s\" (property location).", path),

@@ -71,8 +71,9 @@
  * and on the way to READY, if there is something new: encoder, projection head, optimizer and
  * position, as safetensors. A write is atomic: the file is the old one or the new one, whatever
  * happens. If one fails in the middle of a run, a warning says so and training goes on; at the end it
- * is an error. While training diverges (field `sound` below) the last good file is left alone, at the end of a run
- * too, which is said in a warning. A checkpoint in the middle of a run is told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
+ * is an error. While training diverges (field `sound` below) the last good file is left alone; what a run that
+ * diverges has come to at its end is written beside it, with `.diverged` after its name. A checkpoint in the middle
+ * of a run is told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
  * its memory too.
  *
  * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder. Those of a
