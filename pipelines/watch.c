@@ -121,9 +121,13 @@ show_progress (Watch *self, const GstStructure *fields)
   g_print ("%sstep %" G_GUINT64_FORMAT, terminal ? "\r" : "", step);
   if (self->total)
     g_print (" of %" G_GUINT64_FORMAT, self->total);
-  g_print (", loss %.3f, finds the other view of a picture %.0f %% of the time, %.0f pairs/s",
-      get_double (fields, "loss"), 100 * get_double (fields, "contrastive-accuracy"),
-      get_double (fields, "pairs-per-second"));
+  g_print (", loss %.3f", get_double (fields, "loss"));
+  if (gst_structure_has_field (fields, "accuracy"))
+    g_print (", names %.0f %% of views rightly", 100 * get_double (fields, "accuracy"));
+  else if (gst_structure_has_field (fields, "contrastive-accuracy"))
+    g_print (", finds the other view of a picture %.0f %% of the time",
+        100 * get_double (fields, "contrastive-accuracy"));
+  g_print (", %.0f pairs/s", get_double (fields, "pairs-per-second"));
   if (step > 1 && step < self->total)
     g_print (", %.0f s left",
         (gdouble) (now - self->begin) / (step - 1) * (self->total - step) / G_USEC_PER_SEC);

@@ -18,6 +18,7 @@ typedef struct
 {
   gchar *location;
   gchar *labels;
+  gchar *teacher;
   guint64 checkpoint_interval;
   guint64 publish_interval;
   gboolean resume;
@@ -69,6 +70,7 @@ gboolean _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final);
 
 /* Labels (gstsimclrtrainer-labels.c). load posts errors; label tells the pass what its views show. */
 gboolean _gst_simclr_trainer_load_labels (GstSimclrTrainer *self);
+gboolean _gst_simclr_trainer_load_teacher (GstSimclrTrainer *self);
 void _gst_simclr_trainer_label (GstSimclrTrainer *self, GstBuffer *buffer, SimclrForwardPass *pass);
 
 /* Weights of so many skipped steps in a row are no longer worth keeping, or training. */

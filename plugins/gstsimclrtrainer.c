@@ -4,10 +4,10 @@
 /**
  * SECTION:element-simclrtrainer
  * @title: simclrtrainer
- * @short_description: contrastive training of the simclrencoder upstream
+ * @short_description: training of the simclrencoder upstream
  *
  * The sink at the end of a training pipeline: projection head, contrastive loss and optimizer of
- * SimCLR. Each batch that arrives from a simclrencoder is one step: the loss is computed over all of
+ * SimCLR; and the two steps that follow in version 2, fine-tuning and distillation. Each batch that arrives from a simclrencoder is one step: the loss is computed over all of
  * its views, goes backward through head and encoder, and the optimizer changes the weights of both
  * before the encoder starts on its next batch.
  *
@@ -43,9 +43,47 @@
  * running time of simclrreplay's input where one stands upstream. It holds for the frames that
  * #GstSimclrTrainer:negatives keeps as well; what has the same label stays a positive.
  *
+ * ## Fine-tuning
+ *
+ * With `loss=cross-entropy` the encoder learns #GstSimclrTrainer:labels: a linear layer over labels stands in
+ * the projection head's place, and all weights follow the gradient of its cross entropy, as in version 2 of
+ * the paper (Chen et al. 2020, 2006.10029). A pretrained encoder comes in by `location` of simclrencoder. The
+ * layer begins at zero, as the official code's, and LARS does not adapt its rate. With
+ * #GstSimclrTrainer:head-layer the first layers of the projection head that came with the encoder become part of
+ * it; for few labels the paper found the first of three best.
+ *
+ * Views are only cropped and mirrored, `simclraugment @preset=fine-tune`; the two of a frame are two pictures of its
+ * label, and learning-rate-scaling counts pairs. Frames without a label teach nothing: `labels` of simclrreplay
+ * leaves them out, and its `label-fraction` takes 1 or 10 % of each label. The official settings are LARS with
+ * learning-rate 0.005, learning-rate-scaling sqrt and no weight-decay, batches of 1024, no warm-up, 60 epochs for 1 %
+ * of ImageNet and 30 for 10 %.
+ *
+ * The checkpoint is the encoder, with the layer as `fc.weight` and `fc.bias`: a whole torchvision model, where
+ * head-layer is 0. simclrencoder and simclrclassifier both take it as their `location`. Metadata `labels` names the rows, in
+ * the order of their texts (by value where all are numbers), and `head_layer` the layer.
+ *
+ * |[
+ * yes ball | head -n 32 > patterns.txt; yes bars | head -n 32 >> patterns.txt
+ * gst-launch-1.0 -m concat name=frames ! simclrreplay policy=all epochs=8 labels=patterns.txt label-fraction=0.5 ! simclraugment @preset=fine-tune size=32 ! simclrencoder width=0.25 batch-size=16 ! simclrtrainer loss=cross-entropy labels=patterns.txt optimizer=sgd learning-rate=0.05 learning-rate-scaling=none location=patterns.safetensors videotestsrc pattern=ball num-buffers=32 ! video/x-raw,format=RGB,width=64,height=64 ! frames. videotestsrc pattern=smpte num-buffers=32 ! video/x-raw,format=RGB,width=64,height=64 ! frames.
+ * gst-launch-1.0 -m videotestsrc pattern=smpte num-buffers=8 ! videoconvert ! simclrencoder location=patterns.safetensors ! simclrclassifier location=patterns.safetensors ! fakesink
+ * ]|
+ *
+ * ## Distillation
+ *
+ * With `loss=distillation` the encoder learns to name frames as a fine-tuned #GstSimclrTrainer:teacher does, and no
+ * label is needed: the third step of version 2. Both see the same views; the loss is the cross entropy between
+ * their probabilities, softened by #GstSimclrTrainer:distillation-temperature, times its square (Hinton et al. 2015,
+ * 1503.02531, and the official code). The teacher may be larger, or of the same kind (self-distillation); it computes
+ * with its running statistics, as when it embeds, and stays as it is. The checkpoint is as after fine-tuning, with the
+ * teacher's labels.
+ *
+ * |[
+ * gst-launch-1.0 -m videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment @preset=fine-tune size=32 ! simclrencoder width=0.125 batch-size=16 ! simclrtrainer loss=distillation teacher=patterns.safetensors optimizer=sgd learning-rate=0.05 learning-rate-scaling=none location=student.safetensors
+ * ]|
+ *
  * ## The online probe
  *
- * With #GstSimclrTrainer:labels, whatever the loss, a linear layer learns the labels from the representations
+ * With #GstSimclrTrainer:labels and a contrastive loss a linear layer learns the labels from the representations
  * of the same batches (standardised over the batch), as in the official code; its gradient stops there, so
  * that the encoder learns what it would without. How many views it names right before it learns from them
  * tells early whether a run is worth going on with. The figure is of augmented views;
@@ -88,8 +126,12 @@
  * fields, which #GstSimclrTrainer:stats holds too:
  *
  * * `step` (#guint64): steps taken, those before a resume and skipped ones included
- * * `loss` (#gdouble): mean over all views, in nats; ln(2N-1) when nothing has been learned of N pairs
- * * `contrastive-accuracy` (#gdouble): share of views whose positive is the most similar, 0 to 1
+ * * `loss` (#gdouble): mean over all views, in nats; ln(2N-1) when nothing has been learned of N pairs. Of
+ *   cross-entropy the mean over views with a label, ln(labels) at first, and 0 for a batch that has none
+ * * `accuracy` (#gdouble), only with `loss=cross-entropy` and `distillation`: share of these views whose best label,
+ *   before the step, was the true one, or the teacher's best
+ * * `contrastive-accuracy` (#gdouble): share of views whose positive is the most similar, 0 to 1. This and the
+ *   other figures of contrast and of projections, up to `collapsed`, only with a contrastive loss
  * * `contrastive-entropy` (#gdouble): mean entropy of the softmax over the candidates, in nats
  * * `learning-rate` (#gdouble): used in this step, after scaling and schedule
  * * `pairs-per-second` (#gdouble): over the last ten seconds, whole pipeline
@@ -152,6 +194,7 @@ enum
   PROP_0,
   PROP_LOCATION,
   PROP_LABELS,
+  PROP_TEACHER,
   PROP_CHECKPOINT_INTERVAL,
   PROP_RESUME,
   PROP_PUBLISH_INTERVAL,
@@ -182,6 +225,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_LABELS:
     g_free (self->settings.labels);
     self->settings.labels = g_value_dup_string (value);
+    break;
+  case PROP_TEACHER:
+    g_free (self->settings.teacher);
+    self->settings.teacher = g_value_dup_string (value);
     break;
   case PROP_CHECKPOINT_INTERVAL:
     self->settings.checkpoint_interval = g_value_get_uint64 (value);
@@ -230,6 +277,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_LABELS:
     g_value_set_string (value, self->settings.labels);
+    break;
+  case PROP_TEACHER:
+    g_value_set_string (value, self->settings.teacher);
     break;
   case PROP_CHECKPOINT_INTERVAL:
     g_value_set_uint64 (value, self->settings.checkpoint_interval);
@@ -286,7 +336,7 @@ begin (GstSimclrTrainer *self)
   self->trainer = new_trainer (self);
   g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
   if (!_gst_simclr_trainer_check_location (self) || !_gst_simclr_trainer_load_labels (self) ||
-      (resume && !_gst_simclr_trainer_resume (self)))
+      !_gst_simclr_trainer_load_teacher (self) || (resume && !_gst_simclr_trainer_resume (self)))
     return FALSE;
   self->step = self->saved_step = self->first_step;
   g_object_get (self->trainer, "pairs-seen", &statistics.pairs_seen, "skipped-steps",
@@ -441,6 +491,7 @@ finalize (GObject *object)
   reset (self);
   g_free (self->settings.location);
   g_free (self->settings.labels);
+  g_free (self->settings.teacher);
   g_object_unref (self->prototype);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (gst_simclr_trainer_parent_class)->finalize (object);
@@ -475,10 +526,14 @@ install_properties (GObjectClass *klass)
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
-          "UTF-8 text file that says what frames show, for loss=supervised and the online probe: "
-          "line n is the label of frame n, counted in the order they come in; an empty line is "
-          "none. "
-          "Unset: no labels.",
+          "UTF-8 text file that says what frames show, for loss=cross-entropy, loss=supervised and "
+          "the online probe: line n is the label of frame n, counted in the order they come in; an "
+          "empty line is none. Unset: no labels.",
+          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TEACHER,
+      g_param_spec_string ("teacher", "Teacher",
+          "Safetensors file of a fine-tuned encoder, of any architecture and width, whose "
+          "probabilities loss=distillation teaches.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
       g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",
@@ -522,7 +577,8 @@ gst_simclr_trainer_class_init (GstSimclrTrainerClass *klass)
 
   element_class->change_state = change_state;
   gst_element_class_set_static_metadata (element_class, "SimCLR trainer", "Sink/Analyzer/Video",
-      "Trains the simclrencoder upstream by contrastive loss and writes checkpoints",
+      "Trains the simclrencoder upstream (contrastive loss, fine-tuning, distillation) and writes "
+      "checkpoints",
       "The gst-simclr authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
 

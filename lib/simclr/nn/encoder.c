@@ -570,10 +570,30 @@ _simclr_encoder_get_parameters (SimclrEncoder *self)
   return _simclr_training_get_parameters (self->training);
 }
 
+void
+_simclr_encoder_get_views (SimclrEncoder *self, gfloat *views)
+{
+  _simclr_training_get_pictures (self->training, views);
+}
+
 SimclrParallel *
 _simclr_encoder_get_parallel (SimclrEncoder *self)
 {
   return self->parallel;
+}
+
+void
+_simclr_encoder_share_parallel (SimclrEncoder *self, SimclrParallel *parallel)
+{
+  g_assert (self->inference_plans->len == 0 && self->training == NULL);
+  _simclr_parallel_unref (self->parallel);
+  self->parallel = _simclr_parallel_ref (parallel);
+}
+
+SimclrWeights *
+_simclr_encoder_peek_weights (SimclrEncoder *self)
+{
+  return self->weights;
 }
 
 void

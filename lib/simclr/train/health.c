@@ -37,7 +37,7 @@ judge (gboolean symptom, gboolean *verdict, guint *against)
 void
 _simclr_health_update (SimclrHealth *self, SimclrTrainingStatistics *statistics, gsize sides)
 {
-  gboolean collapsed =
+  gboolean collapsed = /* sides 0: there are no projections to judge */
       sides >= FEWEST_SIDES && (statistics->embedding_deviation < COLLAPSED_DEVIATION ||
                                    statistics->effective_rank < COLLAPSED_RANK);
   gboolean diverging;

@@ -1,4 +1,4 @@
-/* Contrastive training: one step over encoder and projection head.
+/* Training: one step over encoder and head.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/train/trainer-private.h>
 
@@ -26,6 +26,9 @@ simclr_trainer_finalize (GObject *object)
   g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
   g_clear_pointer (&self->negatives, _simclr_negatives_free);
   g_clear_pointer (&self->probe, _simclr_online_probe_free);
+  g_clear_pointer (&self->supervision, _simclr_supervision_free);
+  g_clear_pointer (&self->teacher, simclr_weights_unref);
+  g_strfreev (self->labels);
   _simclr_aligned_free (self->memory);
   g_free (self->doubles);
   g_clear_object (&self->encoder);
@@ -59,6 +62,65 @@ simclr_trainer_new (void)
   return g_object_new (SIMCLR_TYPE_TRAINER, NULL);
 }
 
+/**
+ * simclr_trainer_set_labels:
+ * @self: a trainer that has not taken a step
+ * @labels: (array zero-terminated=1): names of the labels 0, 1, ... of [method@ForwardPass.set_labels]
+ *
+ * Says what a linear layer is to tell apart with %SIMCLR_LOSS_CROSS_ENTROPY. The names go into the
+ * checkpoint.
+ */
+void
+simclr_trainer_set_labels (SimclrTrainer *self, const gchar *const *labels)
+{
+  g_return_if_fail (SIMCLR_IS_TRAINER (self));
+  g_return_if_fail (labels != NULL && *labels != NULL);
+  g_return_if_fail (self->encoder == NULL);
+
+  g_strfreev (self->labels);
+  self->labels = g_strdupv ((gchar **) labels);
+}
+
+/**
+ * simclr_trainer_set_teacher:
+ * @self: a trainer that has not taken a step
+ * @teacher: weights with a linear layer over labels, as %SIMCLR_LOSS_CROSS_ENTROPY leaves them
+ * @error: return location for an error
+ *
+ * Says whose probabilities the encoder is to learn with %SIMCLR_LOSS_DISTILLATION. The teacher may be of any
+ * architecture and width; it sees the views that the encoder sees, and stays as it is.
+ *
+ * Returns: %FALSE with @error set when @teacher has no linear layer over labels (%SIMCLR_ERROR_MISMATCH)
+ */
+gboolean
+simclr_trainer_set_teacher (SimclrTrainer *self, SimclrWeights *teacher, GError **error)
+{
+  g_return_val_if_fail (SIMCLR_IS_TRAINER (self), FALSE);
+  g_return_val_if_fail (teacher != NULL, FALSE);
+  g_return_val_if_fail (self->encoder == NULL, FALSE);
+
+  if (!teacher->classifier_layout) {
+    g_set_error_literal (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+        "a teacher is a fine-tuned encoder, but these weights have no linear layer over labels "
+        "(fc.weight); loss=cross-entropy makes one");
+    return FALSE;
+  }
+  g_clear_pointer (&self->teacher, simclr_weights_unref);
+  self->teacher = simclr_weights_ref (teacher);
+  return TRUE;
+}
+
+SimclrSupervisionSettings
+_simclr_trainer_get_supervision_settings (SimclrTrainer *self)
+{
+  return (SimclrSupervisionSettings){.loss = self->loss,
+      .head_layer = self->head_layer,
+      .temperature = self->distillation_temperature,
+      .optimizer = self->optimizer,
+      .labels = (const gchar *const *) self->labels,
+      .teacher = self->teacher};
+}
+
 static gboolean
 begin_negatives (SimclrTrainer *self, GError **error)
 {
@@ -79,12 +141,39 @@ begin_probe (SimclrTrainer *self, gsize size, GError **error)
   return !self->resumed_file || _simclr_online_probe_load (self->probe, self->resumed_file, error);
 }
 
-/* Head and optimizer states for the first encoder that a pass comes from. */
+/* Projection head, what belongs to contrast, and the head's optimizer. */
 static gboolean
-bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
+begin_contrast (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
 {
   gsize size = simclr_encoder_get_embedding_size (encoder, SIMCLR_OUTPUT_REPRESENTATION);
 
+  if (!self->head)
+    self->head = _simclr_projection_head_new (self->projection_layers, size,
+        self->projection_hidden, self->projection_size, self->seed, error);
+  if (!self->head || !begin_negatives (self, error) || !begin_probe (self, size, error))
+    return FALSE;
+  g_clear_pointer (&self->head_state, _simclr_optimizer_free);
+  self->head_state =
+      _simclr_optimizer_new (&self->optimizer, _simclr_projection_head_get_parameters (self->head));
+  return !self->resumed_file ||
+         _simclr_optimizer_load (self->head_state, self->resumed_file, error);
+}
+
+static gboolean
+begin_supervision (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
+{
+  SimclrSupervisionSettings settings = _simclr_trainer_get_supervision_settings (self);
+
+  g_clear_pointer (&self->supervision, _simclr_supervision_free);
+  self->supervision =
+      _simclr_supervision_new (&settings, encoder, self->resumed, self->resumed_file, error);
+  return self->supervision != NULL;
+}
+
+/* Heads and optimizer states for the first encoder that a pass comes from. */
+static gboolean
+bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
+{
   if (self->encoder == encoder)
     return TRUE;
   if (self->encoder) {
@@ -92,22 +181,15 @@ bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
         "a trainer trains one encoder; this forward pass is another one's");
     return FALSE;
   }
-  if (!self->head)
-    self->head = _simclr_projection_head_new (self->projection_layers, size,
-        self->projection_hidden, self->projection_size, self->seed, error);
-  if (!self->head || !begin_negatives (self, error) || !begin_probe (self, size, error))
+  if (!(_simclr_loss_is_contrastive (self->loss) ? begin_contrast (self, encoder, error)
+                                                 : begin_supervision (self, encoder, error)))
     return FALSE;
+  g_clear_pointer (&self->encoder_state, _simclr_optimizer_free);
   self->encoder_state =
       _simclr_optimizer_new (&self->optimizer, _simclr_encoder_get_parameters (encoder));
-  self->head_state =
-      _simclr_optimizer_new (&self->optimizer, _simclr_projection_head_get_parameters (self->head));
   if (self->resumed_file &&
-      (!_simclr_optimizer_load (self->encoder_state, self->resumed_file, error) ||
-          !_simclr_optimizer_load (self->head_state, self->resumed_file, error))) {
-    g_clear_pointer (&self->encoder_state, _simclr_optimizer_free);
-    g_clear_pointer (&self->head_state, _simclr_optimizer_free);
+      !_simclr_optimizer_load (self->encoder_state, self->resumed_file, error))
     return FALSE;
-  }
   g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
   g_clear_pointer (&self->resumed, simclr_weights_unref);
   self->encoder = g_object_ref (encoder);
@@ -137,10 +219,12 @@ prepare_memory (
 }
 
 static gboolean
-check_batch (SimclrForwardPass *pass, GError **error)
+check_batch (SimclrTrainer *self, SimclrForwardPass *pass, GError **error)
 {
   guint views = simclr_forward_pass_get_n_views (pass);
 
+  if (!_simclr_loss_is_contrastive (self->loss))
+    return TRUE;
   if (views < 4 || views % 2 != 0) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
         "a batch of %u views cannot be contrasted: it takes at least two pairs", views);
@@ -168,6 +252,38 @@ ask_probe (SimclrTrainer *self, const SimclrLossBatch *batch, const gfloat *h,
   if (batch->facts.labels)
     _simclr_online_probe_step (self->probe, h, batch->rows, batch->facts.labels,
         &statistics->probe_accuracy, &statistics->probe_loss);
+}
+
+/* Logits, loss and all gradients, on labels or from a teacher. */
+static gboolean
+compute_supervised_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
+    SimclrTrainingStatistics *statistics, GError **error)
+{
+  SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
+  const gsize rows = simclr_forward_pass_get_n_views (pass);
+  gsize floats;
+  const gfloat *h = simclr_forward_pass_get_embeddings (pass, &floats);
+  const SimclrViewFacts facts = _simclr_forward_pass_get_facts (pass);
+  SimclrClassificationResult result;
+
+  statistics->contrastive_accuracy = statistics->probe_accuracy = statistics->probe_loss = -1;
+  statistics->accuracy = -1;
+  if (!prepare_memory (
+          self, rows, floats / rows, 0, _simclr_parallel_get_threads (parallel), error) ||
+      !_simclr_supervision_compute (
+          self->supervision, h, facts.labels, rows, self->dh, &result, error))
+    return FALSE;
+  self->is_idle = result.rows == 0;
+  if (self->is_idle)
+    return TRUE;
+  if (!simclr_forward_pass_backward (pass, self->dh, floats, error))
+    return FALSE;
+  statistics->loss = result.loss;
+  statistics->accuracy = result.accuracy;
+  statistics->gradient_norm = sqrt (
+      _simclr_gradient_sum_of_squares (parallel, _simclr_encoder_get_parameters (self->encoder)) +
+      _simclr_supervision_gradient_sum_of_squares (self->supervision));
+  return TRUE;
 }
 
 /* Projections, loss and all gradients; batch is left as it was when the loss was computed. */
@@ -205,6 +321,7 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch
       _simclr_gradient_sum_of_squares (
           parallel, _simclr_projection_head_get_parameters (self->head));
   statistics->loss = result.loss;
+  statistics->accuracy = -1;
   statistics->contrastive_accuracy = result.accuracy;
   statistics->contrastive_entropy = result.entropy;
   statistics->gradient_norm = sqrt (squares);
@@ -231,11 +348,30 @@ take_step (SimclrTrainer *self, SimclrForwardPass *pass, const SimclrLossBatch *
   SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
 
   _simclr_optimizer_step (self->encoder_state, parallel, rate);
-  _simclr_optimizer_step (self->head_state, parallel, rate);
-  _simclr_projection_head_commit (self->head);
+  if (self->supervision) {
+    _simclr_supervision_step (self->supervision, rate);
+  } else {
+    _simclr_optimizer_step (self->head_state, parallel, rate);
+    _simclr_projection_head_commit (self->head);
+  }
   _simclr_encoder_commit (self->encoder, self->step + 1);
   if (self->negatives)
     _simclr_negatives_push (self->negatives, batch);
+}
+
+/* What batch is left as, without contrast, has no rows. */
+static gboolean
+compute (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch *batch,
+    SimclrTrainingStatistics *statistics, GError **error)
+{
+  *batch = (SimclrLossBatch){0};
+  self->is_idle = FALSE;
+  if (self->supervision)
+    return compute_supervised_gradients (self, pass, statistics, error);
+  if (!compute_gradients (self, pass, batch, statistics, error))
+    return FALSE;
+  describe_projections (self, batch, statistics);
+  return TRUE;
 }
 
 /**
@@ -246,8 +382,10 @@ take_step (SimclrTrainer *self, SimclrForwardPass *pass, const SimclrLossBatch *
  * @error: return location for an error
  *
  * Projects the batch, computes the loss over all its views, goes backward and steps the optimizer over
- * encoder and projection head. A non-finite loss or gradient is no error: the step is skipped, nothing but
- * the counters changes, and @statistics says so.
+ * encoder and projection head; with %SIMCLR_LOSS_CROSS_ENTROPY and %SIMCLR_LOSS_DISTILLATION it is the linear
+ * layer over labels in the projection head's place. A non-finite loss or gradient is no error: the step is
+ * skipped, nothing but the counters changes, and @statistics says so. A batch without a label teaches cross
+ * entropy nothing: only the counters change.
  *
  * Returns: %FALSE with @error set when the batch is too small (%SIMCLR_ERROR_SHAPE), comes from another
  *   encoder or does not fit the resumed checkpoint (%SIMCLR_ERROR_MISMATCH), or memory is short
@@ -265,13 +403,12 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
   g_return_val_if_fail (statistics != NULL, FALSE);
 
   memset (statistics, 0, sizeof *statistics);
-  if (!check_batch (pass, error) ||
+  if (!check_batch (self, pass, error) ||
       !bind_encoder (self, simclr_forward_pass_get_encoder (pass), error) ||
-      !compute_gradients (self, pass, &batch, statistics, error))
+      !compute (self, pass, &batch, statistics, error))
     return FALSE;
 
-  describe_projections (self, &batch, statistics);
-  pairs = batch.rows / 2;
+  pairs = simclr_forward_pass_get_n_views (pass) / 2;
   statistics->learning_rate = _simclr_schedule_rate (self->schedule,
       _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step,
       self->warmup_steps, self->total_steps);
@@ -280,7 +417,7 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
     self->skipped++;
     statistics->collapsed = self->health.collapsed;
     statistics->diverging = self->health.diverging;
-  } else {
+  } else if (!self->is_idle) {
     take_step (self, pass, &batch, statistics->learning_rate);
     _simclr_health_update (&self->health, statistics, MIN (batch.rows, batch.columns));
   }
@@ -298,7 +435,7 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
  * simclr_trainer_get_weights:
  * @self: a trainer
  *
- * Returns: (transfer full) (nullable): a snapshot of encoder and projection head; after
+ * Returns: (transfer full) (nullable): a snapshot of encoder and head; after
  *   simclr_trainer_resume() and before the first step, those of the file; %NULL before that
  */
 SimclrWeights *
@@ -312,6 +449,10 @@ simclr_trainer_get_weights (SimclrTrainer *self)
   if (!self->encoder)
     return self->resumed ? simclr_weights_ref (self->resumed) : NULL;
   weights = _simclr_encoder_snapshot (self->encoder);
+  if (self->supervision) {
+    _simclr_supervision_store (self->supervision, weights);
+    return weights;
+  }
   head = _simclr_projection_head_get_parameters (self->head);
   _simclr_weights_set_head (weights, _simclr_parameters_ref (head->layout), head->values,
       _simclr_parameters_ref (_simclr_projection_head_get_statistics_layout (self->head)),
