@@ -82,13 +82,49 @@ make_checkpoint (gchar **arguments)
   stop_at (error);
 }
 
+/* Names of n labels: their numbers. */
+static void
+set_labels (SimclrTrainer *trainer, guint n)
+{
+  g_auto (GStrv) names = g_new0 (gchar *, n + 1);
+
+  for (guint i = 0; i < n; i++)
+    names[i] = g_strdup_printf ("%u", i);
+  simclr_trainer_set_labels (trainer, (const gchar *const *) names);
+}
+
+static void
+set_teacher (SimclrTrainer *trainer, const gchar *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimclrWeights) teacher = simclr_weights_load (path, &error);
+
+  stop_at (error);
+  simclr_trainer_set_teacher (trainer, teacher, &error);
+  stop_at (error);
+}
+
+/* View i, counted by pairs, shows label i / 2 of n, in turn; one pair in eight has none. */
+static void
+label_views (SimclrForwardPass *pass, guint n)
+{
+  guint views = simclr_forward_pass_get_n_views (pass);
+  g_autofree gint *labels = g_new (gint, views);
+
+  for (guint i = 0; i < views; i++)
+    labels[i] = i / 2 % 8 == 7 ? -1 : (gint) (i / 2 % n);
+  simclr_forward_pass_set_labels (pass, labels, views, NULL);
+}
+
 /* train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...]: steps on the same views (raw floats), from
- * a checkpoint, with the trainer's properties; prints the loss of each. Exits with 77 without that provider. */
+ * a checkpoint, with the trainer's properties, and labels=NUMBER or teacher=PATH; prints the loss of each. Exits
+ * with 77 without that provider. */
 static void
 train (gchar **arguments)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (SimclrTrainer) trainer = simclr_trainer_new ();
+  guint labels = 0;
   g_autoptr (SimclrWeights) weights = NULL;
   g_autoptr (SimclrEncoder) encoder = NULL;
   g_autofree gchar *views = NULL;
@@ -98,7 +134,12 @@ train (gchar **arguments)
   for (gchar **setting = arguments + 5; *setting != NULL; setting++) {
     g_auto (GStrv) parts = g_strsplit (*setting, "=", 2);
 
-    set_property (G_OBJECT (trainer), parts[0], parts[1]);
+    if (g_str_equal (parts[0], "labels"))
+      set_labels (trainer, labels = (guint) strtoul (parts[1], NULL, 10));
+    else if (g_str_equal (parts[0], "teacher"))
+      set_teacher (trainer, parts[1]);
+    else
+      set_property (G_OBJECT (trainer), parts[0], parts[1]);
   }
   simclr_trainer_resume (trainer, arguments[0], &error);
   stop_at (error);
@@ -116,6 +157,8 @@ train (gchar **arguments)
     SimclrTrainingStatistics statistics;
 
     stop_at (error);
+    if (labels > 0)
+      label_views (pass, labels);
     simclr_trainer_step (trainer, pass, &statistics, &error);
     stop_at (error);
     g_print ("%.9g\n", statistics.loss);
@@ -160,7 +203,9 @@ main (int argc, char **argv)
   } else {
     g_printerr ("usage: %s checkpoint ARCHITECTURE WIDTH STEM SIZE PATH\n"
                 "       %s embed WEIGHTS OUTPUT PICTURES EMBEDDINGS\n"
-                "       %s train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...]\n",
+                "       %s train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...] "
+                "[labels=NUMBER] "
+                "[teacher=PATH]\n",
         argv[0], argv[0], argv[0]);
     return 2;
   }

@@ -78,7 +78,7 @@ _simclr_supervision_free (SimclrSupervision *self)
   g_free (self);
 }
 
-/* The teacher sees the very views of its student. */
+/* The teacher sees the very views of its student, in the precision that it learns in. */
 static gboolean
 hire_teacher (SimclrSupervision *self, SimclrWeights *weights, GError **error)
 {
@@ -93,8 +93,8 @@ hire_teacher (SimclrSupervision *self, SimclrWeights *weights, GError **error)
   }
   adapted = simclr_weights_adapt (weights, student->input_size, SIMCLR_NORMALIZATION_AUTO, error);
   if (adapted)
-    self->teacher =
-        simclr_encoder_new (adapted, SIMCLR_PROVIDER_AUTO, SIMCLR_PRECISION_AUTO, 1, error);
+    self->teacher = simclr_encoder_new (adapted, simclr_encoder_get_provider (self->encoder),
+        simclr_encoder_get_precision (self->encoder), 1, error);
   if (!self->teacher)
     return FALSE;
   _simclr_encoder_share_parallel (self->teacher, self->parallel);
