@@ -9,9 +9,10 @@ gst_simclr_training_structure_new (
   GstStructure *fields = gst_structure_new (name, "step", G_TYPE_UINT64, statistics->step, "loss",
       G_TYPE_DOUBLE, statistics->loss, "learning-rate", G_TYPE_DOUBLE, statistics->learning_rate,
       "pairs-per-second", G_TYPE_DOUBLE, pairs_per_second, "gradient-norm", G_TYPE_DOUBLE,
-      statistics->gradient_norm, "diverging", G_TYPE_BOOLEAN, statistics->diverging, "pairs",
-      G_TYPE_UINT64, statistics->pairs_seen, "skipped-steps", G_TYPE_UINT64, statistics->skipped,
-      NULL);
+      statistics->gradient_norm, "diverging", G_TYPE_BOOLEAN, statistics->diverging, "sound",
+      G_TYPE_BOOLEAN, statistics->sound, "weight-norm", G_TYPE_DOUBLE, statistics->weight_norm,
+      "pairs", G_TYPE_UINT64, statistics->pairs_seen, "skipped-steps", G_TYPE_UINT64,
+      statistics->skipped, NULL);
 
   if (statistics->contrastive_accuracy >= 0)
     gst_structure_set (fields, "contrastive-accuracy", G_TYPE_DOUBLE,

@@ -415,13 +415,6 @@ gst_simclr_replay_init_settings (GstSimclrReplay *self)
   };
 }
 
-/* An empty name is none. */
-static gchar *
-dup_name (const gchar *name)
-{
-  return name && *name ? g_strdup (name) : NULL;
-}
-
 void
 gst_simclr_replay_take_settings (GstSimclrReplay *self)
 {
@@ -430,9 +423,9 @@ gst_simclr_replay_take_settings (GstSimclrReplay *self)
   g_free (self->run.labels);
   GST_OBJECT_LOCK (self);
   self->run = self->settings;
-  self->run.location = dup_name (self->settings.location);
-  self->run.model = dup_name (self->settings.model);
-  self->run.labels = dup_name (self->settings.labels);
+  self->run.location = gst_simclr_dup_text (self->settings.location);
+  self->run.model = gst_simclr_dup_text (self->settings.model);
+  self->run.labels = gst_simclr_dup_text (self->settings.labels);
   GST_OBJECT_UNLOCK (self);
 }
 

@@ -3,10 +3,10 @@
 #include "gstsimclrtrainer-private.h"
 
 #include "gstsimclrframemeta.h"
+#include "gstsimclrproperties.h"
 
 #define GST_CAT_DEFAULT gst_simclr_trainer_debug
 
-/* An empty path is none. */
 gboolean
 _gst_simclr_trainer_load_labels (GstSimclrTrainer *self)
 {
@@ -15,10 +15,10 @@ _gst_simclr_trainer_load_labels (GstSimclrTrainer *self)
   SimclrLoss loss;
 
   GST_OBJECT_LOCK (self);
-  path = g_strdup (self->settings.labels);
+  path = gst_simclr_dup_text (self->settings.labels);
   GST_OBJECT_UNLOCK (self);
   g_object_get (self->trainer, "loss", &loss, NULL);
-  if (path == NULL || *path == '\0') {
+  if (path == NULL) {
     if (loss != SIMCLR_LOSS_SUPERVISED && loss != SIMCLR_LOSS_CROSS_ENTROPY)
       return TRUE;
     GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
@@ -50,12 +50,12 @@ _gst_simclr_trainer_load_teacher (GstSimclrTrainer *self)
   SimclrLoss loss;
 
   GST_OBJECT_LOCK (self);
-  path = g_strdup (self->settings.teacher);
+  path = gst_simclr_dup_text (self->settings.teacher);
   GST_OBJECT_UNLOCK (self);
   g_object_get (self->trainer, "loss", &loss, NULL);
   if (loss != SIMCLR_LOSS_DISTILLATION)
     return TRUE;
-  if (path == NULL || *path == '\0') {
+  if (path == NULL) {
     GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
         ("loss=distillation needs a teacher: the file of a fine-tuned encoder."), (NULL));
     return FALSE;

@@ -43,8 +43,9 @@ static GstPadProbeReturn
 note_frame (GstPad *pad, GstPadProbeInfo *info, gpointer frames)
 {
   guint64 number = GST_SIMCLR_NO_FRAME;
+  guint stream;
 
-  gst_simclr_frame_meta_get (GST_PAD_PROBE_INFO_BUFFER (info), &number);
+  gst_simclr_frame_meta_get (GST_PAD_PROBE_INFO_BUFFER (info), &number, &stream);
   g_array_append_val ((GArray *) frames, number);
   return GST_PAD_PROBE_OK;
 }

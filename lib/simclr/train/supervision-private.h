@@ -39,8 +39,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrSupervision, _simclr_supervision_free)
 gboolean _simclr_supervision_compute (SimclrSupervision *self, const gfloat *h,
     const gint32 *labels, gsize rows, gfloat *dh, SimclrClassificationResult *result,
     GError **error);
-/* Of all gradients but the encoder's. */
+gsize _simclr_supervision_get_n_labels (SimclrSupervision *self);
+/* Of all gradients, and all values, but the encoder's. */
 gdouble _simclr_supervision_gradient_sum_of_squares (SimclrSupervision *self);
+gdouble _simclr_supervision_sum_of_squares_of_values (SimclrSupervision *self);
 void _simclr_supervision_step (SimclrSupervision *self, gdouble learning_rate);
 
 /* Adds what was learned to a snapshot of the encoder. */

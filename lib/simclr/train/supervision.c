@@ -224,14 +224,33 @@ _simclr_supervision_compute (SimclrSupervision *self, const gfloat *h, const gin
   return TRUE;
 }
 
+gsize
+_simclr_supervision_get_n_labels (SimclrSupervision *self)
+{
+  return _simclr_supervised_head_get_n_labels (self->head);
+}
+
+/* A sum over the linear layer and what takes part of the projection head. */
+static gdouble
+add_up (SimclrSupervision *self,
+    gdouble (*sum) (SimclrParallel *parallel, const SimclrParameterSet *set))
+{
+  const SimclrParameterSet *projection = _simclr_supervised_head_get_projection (self->head);
+
+  return sum (self->parallel, _simclr_supervised_head_get_parameters (self->head)) +
+         (projection ? sum (self->parallel, projection) : 0);
+}
+
 gdouble
 _simclr_supervision_gradient_sum_of_squares (SimclrSupervision *self)
 {
-  const SimclrParameterSet *projection = _simclr_supervised_head_get_projection (self->head);
-  gdouble sum = _simclr_gradient_sum_of_squares (
-      self->parallel, _simclr_supervised_head_get_parameters (self->head));
+  return add_up (self, _simclr_gradient_sum_of_squares);
+}
 
-  return sum + (projection ? _simclr_gradient_sum_of_squares (self->parallel, projection) : 0);
+gdouble
+_simclr_supervision_sum_of_squares_of_values (SimclrSupervision *self)
+{
+  return add_up (self, _simclr_sum_of_squares_of_values);
 }
 
 void

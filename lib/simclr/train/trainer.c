@@ -8,7 +8,6 @@
 #include <simclr/loss/loss-private.h>
 #include <simclr/nn/encoder-private.h>
 #include <simclr/nn/forward-pass-private.h>
-#include <simclr/train/schedule-private.h>
 #include <math.h>
 #include <string.h>
 
@@ -141,6 +140,38 @@ begin_probe (SimclrTrainer *self, gsize size, GError **error)
   return !self->resumed_file || _simclr_online_probe_load (self->probe, self->resumed_file, error);
 }
 
+/* The norm of encoder and head. */
+static gdouble
+measure_weights (SimclrTrainer *self)
+{
+  SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
+  const gdouble encoder =
+      _simclr_sum_of_squares_of_values (parallel, _simclr_encoder_get_parameters (self->encoder));
+  const gdouble head = self->supervision
+                           ? _simclr_supervision_sum_of_squares_of_values (self->supervision)
+                           : _simclr_sum_of_squares_of_values (
+                                 parallel, _simclr_projection_head_get_parameters (self->head));
+
+  return sqrt (encoder + head);
+}
+
+/* What this step says of the run; one that had nothing to learn from says nothing. */
+static void
+judge_step (SimclrTrainer *self, const SimclrLossBatch *batch, SimclrTrainingStatistics *statistics)
+{
+  gsize candidates = batch->rows - 1;
+
+  if (self->supervision)
+    candidates = _simclr_supervision_get_n_labels (self->supervision);
+  statistics->weight_norm = measure_weights (self);
+  if (self->is_idle) {
+    statistics->diverging = self->health.diverging;
+    statistics->sound = !self->health.diverging;
+    return;
+  }
+  _simclr_health_update (&self->health, statistics, MIN (batch->rows, batch->columns), candidates);
+}
+
 /* Projection head, what belongs to contrast, and the head's optimizer. */
 static gboolean
 begin_contrast (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
@@ -193,6 +224,7 @@ bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
   g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
   g_clear_pointer (&self->resumed, simclr_weights_unref);
   self->encoder = g_object_ref (encoder);
+  self->health.first_norm = measure_weights (self);
   return TRUE;
 }
 
@@ -409,18 +441,15 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
     return FALSE;
 
   pairs = simclr_forward_pass_get_n_views (pass) / 2;
-  statistics->learning_rate = _simclr_schedule_rate (self->schedule,
-      _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step,
-      self->warmup_steps, self->total_steps);
+  statistics->learning_rate = _simclr_schedule_rate (&self->schedule,
+      _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step);
   statistics->was_skipped = !isfinite (statistics->loss) || !isfinite (statistics->gradient_norm);
   if (statistics->was_skipped) {
     self->skipped++;
-    statistics->collapsed = self->health.collapsed;
-    statistics->diverging = self->health.diverging;
   } else if (!self->is_idle) {
     take_step (self, pass, &batch, statistics->learning_rate);
-    _simclr_health_update (&self->health, statistics, MIN (batch.rows, batch.columns));
   }
+  judge_step (self, &batch, statistics);
   self->step++;
   self->pairs_seen += pairs;
 
