@@ -43,7 +43,7 @@ def commands():
     for heading in re.findall(r'^## .*', README, re.M):
         if heading != TEACHING:
             yield from (line for line in lines(heading)
-                        if line.startswith(('gst-launch-1.0', 'simclr-export')))
+                        if line.startswith(('gst-launch-1.0', 'simclr-export', '(yes ')))
 
 
 def test_a_clip_is_made():
