@@ -158,6 +158,20 @@ create_backward (
   return self->backward_and_add != NULL;
 }
 
+/* Few lines do not divide evenly among threads, and each of them would read all the weights. Measured at
+ * 7x7 and 14x14, by shape so that results repeat. */
+static SimclrOnednnCut
+cut_forward (const OnednnConvolution *self, const SimclrOnednnProblem *problem)
+{
+  const gsize positions = (gsize) (problem->images * problem->out_height * problem->out_width);
+  const guint threads = _simclr_parallel_get_threads (self->parent.parallel);
+
+  return self->parent.use == SIMCLR_CONVOLUTION_FORWARD && threads > 1 && positions < 100 &&
+                 (gsize) problem->out >= (gsize) threads * 64
+             ? SIMCLR_ONEDNN_BY_CHANNELS
+             : SIMCLR_ONEDNN_BY_LINES;
+}
+
 static gboolean
 create_passes (OnednnConvolution *self, gboolean bfloat16, GError **error)
 {
@@ -165,8 +179,8 @@ create_passes (OnednnConvolution *self, gboolean bfloat16, GError **error)
   SimclrParallel *parallel = self->parent.parallel;
 
   self->forward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &problem, bfloat16,
-      SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS, SIMCLR_ONEDNN_BY_LINES, parallel,
-      error);
+      SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS, cut_forward (self, &problem),
+      parallel, error);
   if (!self->forward)
     return FALSE;
   if ((self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_DATA) &&

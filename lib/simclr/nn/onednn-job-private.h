@@ -9,9 +9,10 @@
 #define SIMCLR_ONEDNN_VARIANTS 4 /* of SIMCLR_ONEDNN_RELU and SIMCLR_ONEDNN_SUM */
 #define SIMCLR_ONEDNN_ARGUMENTS 5
 
-/* The weights in one of the layouts that this pass's primitives like. */
+/* The weights of some output channels, in one of the layouts that this pass's primitives like. */
 typedef struct
 {
+  gsize first_out;
   SimclrOnednnLayout layout;
   gpointer data;
   dnnl_memory_t memory;

@@ -49,7 +49,8 @@ has_variant (SimclrOnednnPass *self, guint variant)
 
 /* A buffer for the weights as the primitive wants them; shared by all that want the same. */
 static SimclrOnednnPacked *
-get_packed (SimclrOnednnPass *self, SimclrOnednnPrimitive *primitive, GError **error)
+get_packed (SimclrOnednnPass *self, const SimclrOnednnProblem *problem,
+    SimclrOnednnPrimitive *primitive, GError **error)
 {
   SimclrOnednnDesc desc = _simclr_onednn_primitive_get_desc (primitive, DNNL_ARG_WEIGHTS);
   SimclrOnednnDesc other;
@@ -58,12 +59,13 @@ get_packed (SimclrOnednnPass *self, SimclrOnednnPrimitive *primitive, GError **e
   for (guint i = 0; i < self->packed->len; i++) {
     packed = g_ptr_array_index (self->packed, i);
     dnnl_memory_get_memory_desc (packed->memory, &other);
-    if (dnnl_memory_desc_equal (desc, other))
+    if (packed->first_out == (gsize) problem->first_out && dnnl_memory_desc_equal (desc, other))
       return packed;
   }
   packed = g_new0 (SimclrOnednnPacked, 1);
   g_ptr_array_add (self->packed, packed);
-  _simclr_onednn_layout_init (&packed->layout, desc, &self->problem);
+  packed->first_out = (gsize) problem->first_out;
+  _simclr_onednn_layout_init (&packed->layout, desc, problem);
   packed->data = _simclr_aligned_alloc (packed->layout.bytes, error);
   if (!packed->data)
     return NULL;
@@ -87,7 +89,7 @@ kind_init (SimclrOnednnPass *self, SimclrOnednnKind *kind, GError **error)
     self->scratch = MAX (self->scratch, _simclr_onednn_round_up (primitive->scratch));
     if (self->direction == SIMCLR_ONEDNN_BACKWARD_WEIGHTS)
       continue;
-    kind->packed[v] = get_packed (self, primitive, error);
+    kind->packed[v] = get_packed (self, &kind->problem, primitive, error);
     if (!kind->packed[v])
       return FALSE;
   }

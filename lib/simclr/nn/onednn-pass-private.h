@@ -19,9 +19,10 @@ typedef struct
 
 typedef enum
 {
-  SIMCLR_ONEDNN_BY_LINES,  /* forward only: every thread gets as many lines of output */
-  SIMCLR_ONEDNN_BY_IMAGES, /* every thread gets whole images */
-  SIMCLR_ONEDNN_STAGED,    /* backward data only: by images, added to x through the workspace */
+  SIMCLR_ONEDNN_BY_LINES,    /* forward only: every thread gets as many lines of output */
+  SIMCLR_ONEDNN_BY_CHANNELS, /* forward only: every thread gets some channels of output */
+  SIMCLR_ONEDNN_BY_IMAGES,   /* every thread gets whole images */
+  SIMCLR_ONEDNN_STAGED,      /* backward data only: by images, added to x through the workspace */
 } SimclrOnednnCut;
 
 /* extra: what may be asked for in runs, singly or together; bias is in every run or in none. */

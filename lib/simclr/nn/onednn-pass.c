@@ -12,6 +12,9 @@
 /* Bytes of a staged result: stays in the second-level cache until it is added. */
 #define STAGE_BYTES (512 * 1024)
 
+/* Output channels that oneDNN's code likes to make at a time. */
+#define CHANNELS 64
+
 static void
 part_clear (gpointer data)
 {
@@ -70,6 +73,35 @@ cut_lines (SimclrOnednnPass *self, guint number, GError **error)
     }
   }
   return TRUE;
+}
+
+/* As many blocks of output channels for every share; each is made beside y and copied there. */
+static gboolean
+cut_channels (SimclrOnednnPass *self, guint number, GError **error)
+{
+  const gsize out = (gsize) self->problem.out;
+  const gsize blocks = (out + CHANNELS - 1) / CHANNELS;
+  const gsize begin = blocks * number / self->n_shares * CHANNELS;
+  const gsize end = MIN (blocks * (number + 1) / self->n_shares * CHANNELS, out);
+  SimclrOnednnProblem part = self->problem;
+
+  part.first_out = (dnnl_dim_t) begin;
+  part.out = (dnnl_dim_t) (end - begin);
+  return begin >= end ||
+         _simclr_onednn_job_add (self, &self->shares[number], &part, 0, 0, 1, error);
+}
+
+/* Bytes of the widest share's output. */
+static gsize
+part_bytes (SimclrOnednnPass *self)
+{
+  const SimclrOnednnProblem *p = &self->problem;
+  gsize channels = 0;
+
+  for (guint i = 0; i < self->kinds->len; i++)
+    channels = MAX (
+        channels, (gsize) ((SimclrOnednnKind *) g_ptr_array_index (self->kinds, i))->problem.out);
+  return channels * (gsize) p->images * (self->y_image / (gsize) p->out);
 }
 
 /* Each run takes at most so many images, the last one what is left. */
@@ -133,6 +165,9 @@ cut (SimclrOnednnPass *self, GError **error)
     case SIMCLR_ONEDNN_BY_LINES:
       good = cut_lines (self, number, error);
       break;
+    case SIMCLR_ONEDNN_BY_CHANNELS:
+      good = cut_channels (self, number, error);
+      break;
     case SIMCLR_ONEDNN_BY_IMAGES:
       good = cut_images (self, number, images, error);
       break;
@@ -146,6 +181,8 @@ cut (SimclrOnednnPass *self, GError **error)
   }
   if (self->direction == SIMCLR_ONEDNN_BACKWARD_WEIGHTS)
     extra = add_parts (self);
+  if (self->cut == SIMCLR_ONEDNN_BY_CHANNELS)
+    extra = part_bytes (self);
   self->share_bytes = self->scratch + _simclr_onednn_round_up (extra);
   for (guint i = 0; i < self->parts->len; i++) {
     SimclrOnednnPart *part = &g_array_index (self->parts, SimclrOnednnPart, i);
@@ -230,8 +267,9 @@ pack_weights (SimclrOnednnPass *self)
   for (guint i = 0; weights && i < self->packed->len; i++) {
     const SimclrOnednnPacked *packed = g_ptr_array_index (self->packed, i);
 
-    _simclr_onednn_layout_pack (
-        &packed->layout, self->parallel, weights, self->transposed, self->bfloat16, packed->data);
+    _simclr_onednn_layout_pack (&packed->layout, self->parallel,
+        weights + packed->first_out * packed->layout.n_taps * packed->layout.n_in, self->transposed,
+        self->bfloat16, packed->data);
   }
 }
 
@@ -270,7 +308,8 @@ run_once (const Call *call, SimclrOnednnJob *job, dnnl_stream_t stream, guint8 *
   dnnl_memory_set_data_handle (job->x_memory, self->cut == SIMCLR_ONEDNN_STAGED ? behind : x);
   dnnl_memory_set_data_handle (job->y_memory, y);
   if (job->bias_memory)
-    dnnl_memory_set_data_handle (job->bias_memory, (gpointer) call->run->bias);
+    dnnl_memory_set_data_handle (
+        job->bias_memory, (gpointer) (call->run->bias + job->kind->problem.first_out));
   if (job->gradient_memory)
     dnnl_memory_set_data_handle (job->gradient_memory, behind);
   if (job->scratch_memory[v])
@@ -281,6 +320,32 @@ run_once (const Call *call, SimclrOnednnJob *job, dnnl_stream_t stream, guint8 *
     status = dnnl_stream_wait (stream);
   if (status != dnnl_success)
     g_error ("oneDNN cannot run a convolution (status %d)", (gint) status);
+}
+
+/* Rows of some bytes each. */
+static void
+copy_rows (const guint8 *from, gsize from_row, guint8 *to, gsize to_row, gsize bytes, gsize rows)
+{
+  for (gsize row = 0; row < rows; row++)
+    memcpy (to + row * to_row, from + row * from_row, bytes);
+}
+
+/* Some output channels, which lie apart in y. */
+static void
+run_channels (const Call *call, SimclrOnednnJob *job, dnnl_stream_t stream, guint8 *scratch)
+{
+  SimclrOnednnPass *self = call->self;
+  const SimclrOnednnProblem *part = &job->kind->problem;
+  const gsize rows = (gsize) (part->images * part->out_height * part->out_width);
+  const gsize value = self->bfloat16 ? sizeof (guint16) : sizeof (gfloat);
+  const gsize row = (gsize) self->problem.out * value, bytes = (gsize) part->out * value;
+  const gsize first = (gsize) part->first_out * value;
+  guint8 *made = scratch + self->scratch;
+
+  if (call->run->residual)
+    copy_rows ((const guint8 *) call->run->residual + first, row, made, bytes, bytes, rows);
+  run_once (call, job, stream, call->run->x, made, scratch);
+  copy_rows (made, bytes, (guint8 *) call->run->y + first, row, bytes, rows);
 }
 
 static void
@@ -319,9 +384,15 @@ run_shares (guint thread, gsize begin, gsize end, gpointer data)
   for (gsize number = begin; number < end; number++) {
     SimclrOnednnShare *share = &call->self->shares[number];
 
-    for (guint i = 0; i < share->jobs->len; i++)
-      run_job (call, g_ptr_array_index (share->jobs, i), share->stream,
-          (guint8 *) call->run->workspace + number * call->self->share_bytes);
+    for (guint i = 0; i < share->jobs->len; i++) {
+      SimclrOnednnJob *job = g_ptr_array_index (share->jobs, i);
+      guint8 *scratch = (guint8 *) call->run->workspace + number * call->self->share_bytes;
+
+      if (call->self->cut == SIMCLR_ONEDNN_BY_CHANNELS)
+        run_channels (call, job, share->stream, scratch);
+      else
+        run_job (call, job, share->stream, scratch);
+    }
   }
   _simclr_onednn_leave (entered);
 }

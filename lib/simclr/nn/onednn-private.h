@@ -35,6 +35,7 @@ typedef struct
   dnnl_dim_t out, out_height, out_width;
   dnnl_dim_t kernel, stride;
   dnnl_dim_t top, left, bottom, right; /* padding */
+  dnnl_dim_t first_out; /* its first output channel in the convolution it is part of */
 } SimclrOnednnProblem;
 
 /* A primitive, described at first and compiled when it is prepared. */
