@@ -136,8 +136,8 @@ transpose (const SimclrOnednnProblem *p)
 /* oneDNN's forward code is its best and can add to what is there; where the stride is not 1 it has to be the
  * backward code, which can not. */
 static gboolean
-create_backward (
-    OnednnConvolution *self, const SimclrOnednnProblem *problem, gboolean bfloat16, GError **error)
+create_backward (OnednnConvolution *self, const SimclrOnednnProblem *problem,
+    const SimclrOnednnNumbers *numbers, GError **error)
 {
   SimclrParallel *parallel = self->parent.parallel;
 
@@ -145,16 +145,16 @@ create_backward (
   if (self->transposed) {
     SimclrOnednnProblem transposed = transpose (problem);
 
-    self->backward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &transposed, bfloat16,
+    self->backward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &transposed, numbers,
         SIMCLR_ONEDNN_SUM, SIMCLR_ONEDNN_BY_LINES, parallel, error);
     return self->backward != NULL;
   }
   self->backward = _simclr_onednn_pass_new (
-      SIMCLR_ONEDNN_BACKWARD_DATA, problem, bfloat16, 0, SIMCLR_ONEDNN_BY_IMAGES, parallel, error);
+      SIMCLR_ONEDNN_BACKWARD_DATA, problem, numbers, 0, SIMCLR_ONEDNN_BY_IMAGES, parallel, error);
   if (!self->backward)
     return FALSE;
   self->backward_and_add = _simclr_onednn_pass_new (
-      SIMCLR_ONEDNN_BACKWARD_DATA, problem, bfloat16, 0, SIMCLR_ONEDNN_STAGED, parallel, error);
+      SIMCLR_ONEDNN_BACKWARD_DATA, problem, numbers, 0, SIMCLR_ONEDNN_STAGED, parallel, error);
   return self->backward_and_add != NULL;
 }
 
@@ -173,21 +173,21 @@ cut_forward (const OnednnConvolution *self, const SimclrOnednnProblem *problem)
 }
 
 static gboolean
-create_passes (OnednnConvolution *self, gboolean bfloat16, GError **error)
+create_passes (OnednnConvolution *self, const SimclrOnednnNumbers *numbers, GError **error)
 {
   const SimclrOnednnProblem problem = describe (&self->parent.shape);
   SimclrParallel *parallel = self->parent.parallel;
 
-  self->forward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &problem, bfloat16,
+  self->forward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &problem, numbers,
       SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS, cut_forward (self, &problem),
       parallel, error);
   if (!self->forward)
     return FALSE;
   if ((self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_DATA) &&
-      !create_backward (self, &problem, bfloat16, error))
+      !create_backward (self, &problem, numbers, error))
     return FALSE;
   if (self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) {
-    self->gradient = _simclr_onednn_pass_new (SIMCLR_ONEDNN_BACKWARD_WEIGHTS, &problem, bfloat16, 0,
+    self->gradient = _simclr_onednn_pass_new (SIMCLR_ONEDNN_BACKWARD_WEIGHTS, &problem, numbers, 0,
         SIMCLR_ONEDNN_BY_IMAGES, parallel, error);
     return self->gradient != NULL;
   }
@@ -254,7 +254,10 @@ _simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvo
       .precision = precision,
       .parallel = parallel};
   self->no_bias = g_new0 (gfloat, shape->out);
-  if (!create_passes (self, precision == SIMCLR_PRECISION_BFLOAT16, error)) {
+  if (!create_passes (self,
+          precision == SIMCLR_PRECISION_BFLOAT16 ? &_simclr_onednn_bfloat16
+                                                 : &_simclr_onednn_float32,
+          error)) {
     free_convolution (&self->parent);
     return NULL;
   }

@@ -37,6 +37,7 @@ _simclr_onednn_job_free (gpointer data)
   g_clear_pointer (&self->y_memory, dnnl_memory_destroy);
   g_clear_pointer (&self->bias_memory, dnnl_memory_destroy);
   g_clear_pointer (&self->gradient_memory, dnnl_memory_destroy);
+  g_clear_pointer (&self->scales_memory, dnnl_memory_destroy);
   g_free (self);
 }
 
@@ -84,7 +85,7 @@ kind_init (SimclrOnednnPass *self, SimclrOnednnKind *kind, GError **error)
     if (!has_variant (self, v))
       continue;
     if (!_simclr_onednn_primitive_init (
-            primitive, self->direction, &kind->problem, self->bfloat16, v | bias, error))
+            primitive, self->direction, &kind->problem, &self->numbers, v | bias, error))
       return FALSE;
     self->scratch = MAX (self->scratch, _simclr_onednn_round_up (primitive->scratch));
     if (self->direction == SIMCLR_ONEDNN_BACKWARD_WEIGHTS)
@@ -126,6 +127,22 @@ add_argument (
   return TRUE;
 }
 
+/* Only oneDNN 3 takes them as an argument. */
+static gboolean
+add_scales (SimclrOnednnPass *self, SimclrOnednnJob *job, guint variant, GError **error)
+{
+#if DNNL_VERSION_MAJOR >= 3
+  const SimclrOnednnProblem *problem = &job->kind->problem;
+
+  if (!job->scales_memory && !_simclr_onednn_vector_new (&job->scales_memory, problem->out,
+                                 (gpointer) (self->numbers.scales + problem->first_out), error))
+    return FALSE;
+  job->arguments[variant][job->n_arguments[variant]++] =
+      (dnnl_exec_arg_t){DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, job->scales_memory};
+#endif
+  return TRUE;
+}
+
 static gboolean
 add_arguments (SimclrOnednnPass *self, SimclrOnednnJob *job, guint v, GError **error)
 {
@@ -137,6 +154,8 @@ add_arguments (SimclrOnednnPass *self, SimclrOnednnJob *job, guint v, GError **e
     return FALSE;
   if ((self->extra & SIMCLR_ONEDNN_BIAS) &&
       !add_argument (job, v, DNNL_ARG_BIAS, &job->bias_memory, error))
+    return FALSE;
+  if (self->numbers.scales && !add_scales (self, job, v, error))
     return FALSE;
   if (job->kind->primitives[v].scratch > 0 &&
       !add_argument (job, v, DNNL_ARG_SCRATCHPAD, &job->scratch_memory[v], error))

@@ -27,7 +27,7 @@ typedef enum
 
 /* extra: what may be asked for in runs, singly or together; bias is in every run or in none. */
 SimclrOnednnPass *_simclr_onednn_pass_new (SimclrOnednnDirection direction,
-    const SimclrOnednnProblem *problem, gboolean bfloat16, SimclrOnednnExtra extra,
+    const SimclrOnednnProblem *problem, const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra,
     SimclrOnednnCut cut, SimclrParallel *parallel, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void _simclr_onednn_pass_free (SimclrOnednnPass *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrOnednnPass, _simclr_onednn_pass_free)
@@ -40,6 +40,9 @@ gsize _simclr_onednn_pass_get_workspace (SimclrOnednnPass *self);
  * that goes back to its input, of the rotated kernel from out to in channels. */
 void _simclr_onednn_pass_set_weights (
     SimclrOnednnPass *self, const gfloat *weights, gboolean transposed);
+
+/* Packs them now, so that they need not be kept until a run. */
+void _simclr_onednn_pass_pack (SimclrOnednnPass *self);
 
 void _simclr_onednn_pass_run (
     SimclrOnednnPass *self, SimclrOnednnExtra extra, const SimclrOnednnRun *run);

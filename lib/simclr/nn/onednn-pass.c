@@ -194,22 +194,23 @@ cut (SimclrOnednnPass *self, GError **error)
 
 SimclrOnednnPass *
 _simclr_onednn_pass_new (SimclrOnednnDirection direction, const SimclrOnednnProblem *problem,
-    gboolean bfloat16, SimclrOnednnExtra extra, SimclrOnednnCut way, SimclrParallel *parallel,
-    GError **error)
+    const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra, SimclrOnednnCut way,
+    SimclrParallel *parallel, GError **error)
 {
   g_autoptr (SimclrOnednnPass) self = g_new0 (SimclrOnednnPass, 1);
-  const gsize bytes = bfloat16 ? sizeof (guint16) : sizeof (gfloat);
   gint entered = _simclr_onednn_enter ();
   gboolean good;
 
   self->direction = direction;
   self->problem = *problem;
-  self->bfloat16 = bfloat16;
+  self->numbers = *numbers;
   self->extra = extra;
   self->cut = way;
   self->parallel = parallel;
-  self->x_image = (gsize) (problem->height * problem->width * problem->in) * bytes;
-  self->y_image = (gsize) (problem->out_height * problem->out_width * problem->out) * bytes;
+  self->x_image = (gsize) (problem->height * problem->width * problem->in) *
+                  _simclr_onednn_type_get_bytes (numbers->x);
+  self->y_image = (gsize) (problem->out_height * problem->out_width * problem->out) *
+                  _simclr_onednn_type_get_bytes (numbers->y);
   self->kinds = g_ptr_array_new_with_free_func (_simclr_onednn_kind_free);
   self->packed = g_ptr_array_new_with_free_func (_simclr_onednn_packed_free);
   self->parts = g_array_new (FALSE, FALSE, sizeof (SimclrOnednnPart));
@@ -259,8 +260,8 @@ _simclr_onednn_pass_set_weights (SimclrOnednnPass *self, const gfloat *weights, 
 }
 
 /* New weights are packed by the first run that needs them: some passes have none. */
-static void
-pack_weights (SimclrOnednnPass *self)
+void
+_simclr_onednn_pass_pack (SimclrOnednnPass *self)
 {
   const gfloat *weights = g_steal_pointer (&self->weights);
 
@@ -269,7 +270,7 @@ pack_weights (SimclrOnednnPass *self)
 
     _simclr_onednn_layout_pack (&packed->layout, self->parallel,
         weights + packed->first_out * packed->layout.n_taps * packed->layout.n_in, self->transposed,
-        self->bfloat16, packed->data);
+        _simclr_onednn_numbers_get_weights (&self->numbers), packed->data);
   }
 }
 
@@ -337,7 +338,7 @@ run_channels (const Call *call, SimclrOnednnJob *job, dnnl_stream_t stream, guin
   SimclrOnednnPass *self = call->self;
   const SimclrOnednnProblem *part = &job->kind->problem;
   const gsize rows = (gsize) (part->images * part->out_height * part->out_width);
-  const gsize value = self->bfloat16 ? sizeof (guint16) : sizeof (gfloat);
+  const gsize value = _simclr_onednn_type_get_bytes (self->numbers.y);
   const gsize row = (gsize) self->problem.out * value, bytes = (gsize) part->out * value;
   const gsize first = (gsize) part->first_out * value;
   guint8 *made = scratch + self->scratch;
@@ -368,7 +369,7 @@ run_job (const Call *call, SimclrOnednnJob *job, dnnl_stream_t stream, guint8 *s
     run_once (call, job, stream, x, y, scratch);
     if (self->cut != SIMCLR_ONEDNN_STAGED)
       continue;
-    if (self->bfloat16)
+    if (self->numbers.x == dnnl_bf16)
       add_bfloat16 ((gpointer) x, staged, x_bytes / sizeof (guint16));
     else
       add_floats ((gpointer) x, staged, x_bytes / sizeof (gfloat));
@@ -420,7 +421,7 @@ _simclr_onednn_pass_run (
   Call call = {self, run, extra & (SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM)};
 
   prepare_variant (self, call.variant);
-  pack_weights (self);
+  _simclr_onednn_pass_pack (self);
   _simclr_parallel_for (self->parallel, self->n_shares, 1, run_shares, &call);
 }
 
