@@ -92,26 +92,6 @@ free_convolution (SimclrConvolution *parent)
   g_free (self);
 }
 
-static SimclrOnednnProblem
-describe (const SimclrConvolutionShape *shape)
-{
-  const dnnl_dim_t padding = (dnnl_dim_t) shape->padding;
-
-  return (SimclrOnednnProblem){.images = (dnnl_dim_t) shape->images,
-      .in = (dnnl_dim_t) shape->in,
-      .height = (dnnl_dim_t) shape->height,
-      .width = (dnnl_dim_t) shape->width,
-      .out = (dnnl_dim_t) shape->out,
-      .out_height = (dnnl_dim_t) _simclr_convolution_out_height (shape),
-      .out_width = (dnnl_dim_t) _simclr_convolution_out_width (shape),
-      .kernel = (dnnl_dim_t) shape->kernel,
-      .stride = (dnnl_dim_t) shape->stride,
-      .top = padding,
-      .left = padding,
-      .bottom = padding,
-      .right = padding};
-}
-
 /* The convolution at stride 1 that carries the output's gradient to the input's. */
 static SimclrOnednnProblem
 transpose (const SimclrOnednnProblem *p)
@@ -158,28 +138,17 @@ create_backward (OnednnConvolution *self, const SimclrOnednnProblem *problem,
   return self->backward_and_add != NULL;
 }
 
-/* Few lines do not divide evenly among threads, and each of them would read all the weights. Measured at
- * 7x7 and 14x14, by shape so that results repeat. */
-static SimclrOnednnCut
-cut_forward (const OnednnConvolution *self, const SimclrOnednnProblem *problem)
-{
-  const gsize positions = (gsize) (problem->images * problem->out_height * problem->out_width);
-  const guint threads = _simclr_parallel_get_threads (self->parent.parallel);
-
-  return self->parent.use == SIMCLR_CONVOLUTION_FORWARD && threads > 1 && positions < 100 &&
-                 (gsize) problem->out >= (gsize) threads * 64
-             ? SIMCLR_ONEDNN_BY_CHANNELS
-             : SIMCLR_ONEDNN_BY_LINES;
-}
-
 static gboolean
 create_passes (OnednnConvolution *self, const SimclrOnednnNumbers *numbers, GError **error)
 {
-  const SimclrOnednnProblem problem = describe (&self->parent.shape);
+  const SimclrOnednnProblem problem = _simclr_onednn_describe (&self->parent.shape);
   SimclrParallel *parallel = self->parent.parallel;
 
   self->forward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &problem, numbers,
-      SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS, cut_forward (self, &problem),
+      SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS,
+      self->parent.use == SIMCLR_CONVOLUTION_FORWARD
+          ? _simclr_onednn_cut_inference (&self->parent.shape, parallel)
+          : SIMCLR_ONEDNN_BY_LINES,
       parallel, error);
   if (!self->forward)
     return FALSE;

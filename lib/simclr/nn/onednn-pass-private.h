@@ -3,6 +3,7 @@
 #pragma once
 
 #include <simclr/base/parallel-private.h>
+#include <simclr/nn/convolution-private.h>
 #include <simclr/nn/onednn-private.h>
 
 typedef struct _SimclrOnednnPass SimclrOnednnPass;
@@ -24,6 +25,13 @@ typedef enum
   SIMCLR_ONEDNN_BY_IMAGES,   /* every thread gets whole images */
   SIMCLR_ONEDNN_STAGED,      /* backward data only: by images, added to x through the workspace */
 } SimclrOnednnCut;
+
+SimclrOnednnProblem _simclr_onednn_describe (const SimclrConvolutionShape *shape);
+
+/* By channels where few lines would not divide evenly among threads, and each would read all the weights. By
+ * shape, so that results repeat. */
+SimclrOnednnCut _simclr_onednn_cut_inference (
+    const SimclrConvolutionShape *shape, SimclrParallel *parallel);
 
 /* extra: what may be asked for in runs, singly or together; bias is in every run or in none. */
 SimclrOnednnPass *_simclr_onednn_pass_new (SimclrOnednnDirection direction,

@@ -15,6 +15,9 @@
 /* Output channels that oneDNN's code likes to make at a time. */
 #define CHANNELS 64
 
+/* Pixels of output below which threads share channels instead of lines; measured at 7x7 and 14x14. */
+#define FEW_POSITIONS 100
+
 static void
 part_clear (gpointer data)
 {
@@ -190,6 +193,38 @@ cut (SimclrOnednnPass *self, GError **error)
     part->place = part->place * self->share_bytes + self->scratch;
   }
   return TRUE;
+}
+
+SimclrOnednnProblem
+_simclr_onednn_describe (const SimclrConvolutionShape *shape)
+{
+  const dnnl_dim_t padding = (dnnl_dim_t) shape->padding;
+
+  return (SimclrOnednnProblem){.images = (dnnl_dim_t) shape->images,
+      .in = (dnnl_dim_t) shape->in,
+      .height = (dnnl_dim_t) shape->height,
+      .width = (dnnl_dim_t) shape->width,
+      .out = (dnnl_dim_t) shape->out,
+      .out_height = (dnnl_dim_t) _simclr_convolution_out_height (shape),
+      .out_width = (dnnl_dim_t) _simclr_convolution_out_width (shape),
+      .kernel = (dnnl_dim_t) shape->kernel,
+      .stride = (dnnl_dim_t) shape->stride,
+      .top = padding,
+      .left = padding,
+      .bottom = padding,
+      .right = padding};
+}
+
+SimclrOnednnCut
+_simclr_onednn_cut_inference (const SimclrConvolutionShape *shape, SimclrParallel *parallel)
+{
+  const gsize positions = shape->images * _simclr_convolution_out_height (shape) *
+                          _simclr_convolution_out_width (shape);
+  const guint threads = _simclr_parallel_get_threads (parallel);
+
+  return threads > 1 && positions < FEW_POSITIONS && shape->out >= (gsize) threads * CHANNELS
+             ? SIMCLR_ONEDNN_BY_CHANNELS
+             : SIMCLR_ONEDNN_BY_LINES;
 }
 
 SimclrOnednnPass *
