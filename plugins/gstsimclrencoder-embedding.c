@@ -141,6 +141,7 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
   GstSimclrEmbeddingOrigin origin;
   GstBuffer *tensors = NULL;
   GQueue frames = self->held;
+  gboolean calibrated = simclr_encoder_is_calibrated (self->encoder);
   GstFlowReturn flow;
 
   if (rows == 0)
@@ -152,6 +153,9 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
         self, STREAM, FAILED, ("Could not embed %u frames.", rows), ("%s", error->message));
     return GST_FLOW_ERROR;
   }
+  if (simclr_encoder_is_calibrated (self->encoder) != calibrated)
+    GST_INFO_OBJECT (self, "%s",
+        calibrated ? "new weights, calibrating again" : "calibrated, int8 from here on");
   embeddings =
       g_bytes_new_take (g_steal_pointer (&floats), (gsize) rows * self->size * sizeof (gfloat));
   origin = (GstSimclrEmbeddingOrigin){
