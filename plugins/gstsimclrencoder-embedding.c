@@ -141,11 +141,12 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
   GstSimclrEmbeddingOrigin origin;
   GstBuffer *tensors = NULL;
   GQueue frames = self->held;
-  gboolean calibrated = simclr_encoder_is_calibrated (self->encoder);
+  gboolean calibrated;
   GstFlowReturn flow;
 
   if (rows == 0)
     return GST_FLOW_OK;
+  calibrated = simclr_encoder_is_calibrated (self->encoder);
   floats = g_new (gfloat, (gsize) rows * self->size);
   if (!simclr_encoder_encode (
           self->encoder, self->pictures, rows, self->active.output, floats, &error)) {
