@@ -154,9 +154,8 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
         self, STREAM, FAILED, ("Could not embed %u frames.", rows), ("%s", error->message));
     return GST_FLOW_ERROR;
   }
-  if (simclr_encoder_is_calibrated (self->encoder) != calibrated)
-    GST_INFO_OBJECT (self, "%s",
-        calibrated ? "new weights, calibrating again" : "calibrated, int8 from here on");
+  if (!calibrated && simclr_encoder_is_calibrated (self->encoder))
+    GST_INFO_OBJECT (self, "calibrated, int8 from here on");
   embeddings =
       g_bytes_new_take (g_steal_pointer (&floats), (gsize) rows * self->size * sizeof (gfloat));
   origin = (GstSimclrEmbeddingOrigin){
