@@ -13,13 +13,6 @@
 
 #define RESUMED "the checkpoint that simclrtrainer resumes"
 
-void
-_gst_simclr_encoder_settings_clear (GstSimclrEncoderSettings *settings)
-{
-  g_clear_pointer (&settings->location, g_free);
-  g_clear_pointer (&settings->model, g_free);
-}
-
 static const gchar *
 enum_nick (GType type, gint value)
 {

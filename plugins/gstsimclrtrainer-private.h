@@ -57,6 +57,12 @@ struct _GstSimclrTrainer
   GstSimclrBranch branch;
 };
 
+/* Properties (gstsimclrtrainer-properties.c). new_trainer makes one with the settings of this moment. */
+void _gst_simclr_trainer_install_properties (GObjectClass *klass);
+void _gst_simclr_trainer_init_settings (GstSimclrTrainer *self);
+void _gst_simclr_trainer_clear_settings (GstSimclrTrainer *self);
+SimclrTrainer *_gst_simclr_trainer_new_trainer (GstSimclrTrainer *self) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Steps (gstsimclrtrainer-step.c). */
 GstFlowReturn _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer);
 void _gst_simclr_trainer_end_progress (GstSimclrTrainer *self, GstProgressType type);
