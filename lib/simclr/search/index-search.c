@@ -337,7 +337,7 @@ check_query (
  * Finds the moments whose embeddings have the highest cosine similarity. The answer is exact: the one that comparing
  * with every entry gives. It runs on the calling thread, while others add or search.
  *
- * Returns: (transfer full) (element-type SimclrMatch): the matches, most similar first, of equal ones the
+ * Returns: (transfer container) (element-type SimclrMatch): the matches, most similar first, of equal ones the
  *   earlier entry; or %NULL with @error set
  */
 GPtrArray *
