@@ -33,7 +33,7 @@ test_answers_are_exact (void)
     check_moments (counts[i], 24, 0.05);
     check_moments (counts[i], 19, 1);
   }
-  check_moments (3000, 128, 0.001);
+  check_moments (3000, 128, 0.01);
   check_moments (700, 512, 0.1);
   check_moments (300, 1, 1);
 }
