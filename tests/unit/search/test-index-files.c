@@ -261,6 +261,48 @@ test_a_cut_entry_is_left_out (void)
   }
 }
 
+/* The part was written, and then the writer died before the log began anew. */
+static void
+test_entries_of_log_and_part_are_there_once (void)
+{
+  g_autoptr (Folder) folder = folder_new ();
+  g_autoptr (Moments) moments = moments_new (2060, 4, 0.1, 3);
+  g_autofree gchar *path = log_path (folder), *before = NULL;
+  gsize bytes;
+
+  {
+    g_autoptr (SimclrIndex) index = open_index (folder, 0);
+
+    moments_add (moments, index, 0, 2047);
+    g_assert_true (g_file_get_contents (path, &before, &bytes, NULL));
+    moments_add (moments, index, 2047, 2048);
+  }
+  for (guint end = 2048; end <= 2060; end += 12) {
+    Moments sofar = *moments;
+
+    g_assert_true (g_file_set_contents (path, before, (gssize) bytes, NULL));
+    sofar.count = 2048;
+    {
+      g_autoptr (SimclrIndex) index = read_index (folder);
+
+      g_assert_cmpuint (simclr_index_get_n_entries (index), ==, 2048);
+      check_search (&sofar, 0, index, moments->rows, 10, &NO_FILTER);
+    }
+    {
+      g_autoptr (SimclrIndex) index = open_index (folder, 0);
+
+      moments_add (moments, index, 2048, end);
+    }
+    {
+      g_autoptr (SimclrIndex) index = read_index (folder);
+
+      sofar.count = end;
+      g_assert_cmpuint (simclr_index_get_n_entries (index), ==, end);
+      check_search (&sofar, 0, index, moments->rows, 10, &NO_FILTER);
+    }
+  }
+}
+
 static void
 expect_damage (const Folder *folder, const gchar *path)
 {
@@ -450,6 +492,7 @@ main (int argc, char **argv)
   g_test_add_func ("/index-files/kept", test_what_was_said_of_a_moment_is_kept);
   g_test_add_func ("/index-files/killed", test_a_killed_writer_loses_nothing);
   g_test_add_func ("/index-files/cut", test_a_cut_entry_is_left_out);
+  g_test_add_func ("/index-files/once", test_entries_of_log_and_part_are_there_once);
   g_test_add_func ("/index-files/damaged-log", test_a_damaged_log_is_an_error);
   g_test_add_func (
       "/index-files/damaged-file", test_a_damaged_file_is_an_error_and_can_be_moved_away);
