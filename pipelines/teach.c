@@ -368,6 +368,12 @@ main (int argc, char **argv)
   Teach self = {.loop = loop, .status = EXIT_SUCCESS};
 
   setlocale (LC_ALL, "");
+  g_option_context_set_summary (options,
+      "Runs a pipeline description and teaches its simclrclassifier by lines of the standard "
+      "input: label NAME "
+      "(what the camera shows now is NAME), stop, unlearn NAME, list, save, quit; a digit teaches "
+      "the name of "
+      "that number. Digits, and the space bar to stop, work in the video's window too.");
   g_option_context_add_main_entries (options, entries, NULL);
   g_option_context_add_group (options, gst_init_get_option_group ());
   g_option_context_set_strict_posix (options, TRUE);

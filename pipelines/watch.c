@@ -225,6 +225,10 @@ main (int argc, char **argv)
   g_autoptr (GstBus) bus = NULL;
   Watch self = {.loop = loop, .status = EXIT_SUCCESS};
 
+  g_option_context_set_summary (options,
+      "Runs a pipeline description as gst-launch-1.0 does and shows how its training goes, on one "
+      "line; "
+      "interrupted, it ends the stream, so that simclrtrainer writes its checkpoint.");
   g_option_context_add_main_entries (options, entries, NULL);
   g_option_context_add_group (options, gst_init_get_option_group ());
   g_option_context_set_strict_posix (options, TRUE);
