@@ -49,9 +49,15 @@ def escape(text):
     return re.sub(r'([|<>*_])', r'\\\1', text)
 
 
+def default_of(spec):
+    """Older PyGObject has an attribute, newer a method."""
+    return spec.get_default_value() if hasattr(spec, 'get_default_value') else spec.default_value
+
+
 def describe_range(spec):
-    if isinstance(spec.default_value, GObject.GEnum):
-        return ', '.join(f'`{value.value_nick}`' for value in type(spec.default_value).__enum_values__.values())
+    default = default_of(spec)
+    if isinstance(default, GObject.GEnum):
+        return ', '.join(f'`{value.value_nick}`' for value in type(default).__enum_values__.values())
     if hasattr(spec, 'minimum') and spec.value_type != GObject.TYPE_BOOLEAN:
         return f'{spec.minimum:g} to {spec.maximum:g}' if isinstance(spec.minimum, float) else \
             f'{spec.minimum} to {spec.maximum}'
@@ -59,7 +65,7 @@ def describe_range(spec):
 
 
 def describe_default(spec):
-    value = spec.default_value
+    value = default_of(spec)
     if isinstance(value, GObject.GEnum):
         return f'`{value.value_nick}`'
     if isinstance(value, bool):
