@@ -17,7 +17,8 @@ function readView(path, weights) {
         'video/x-raw,format=RGBx ! appsink name=sink sync=false max-buffers=1');
     pipeline.get_by_name('source').location = path;
     pipeline.set_state(Gst.State.PLAYING);
-    const sample = pipeline.get_by_name('sink').try_pull_sample(20 * Gst.SECOND);
+    const failed = pipeline.get_state(20 * Gst.SECOND)[0] === Gst.StateChangeReturn.FAILURE;
+    const sample = failed ? null : pipeline.get_by_name('sink').try_pull_sample(20 * Gst.SECOND);
     pipeline.set_state(Gst.State.NULL);
     if (sample === null)
         throw new Error(`${path} shows no picture`);

@@ -37,7 +37,7 @@ def read_frames(path, most=1, size=None):
     sink = pipeline.get_by_name('sink')
     pipeline.set_state(Gst.State.PLAYING)
     try:
-        for _ in range(most):
+        for _ in range(most if pipeline.get_state(20 * Gst.SECOND)[0] != Gst.StateChangeReturn.FAILURE else 0):
             sample = sink.try_pull_sample(20 * Gst.SECOND)
             if sample is None:
                 break
