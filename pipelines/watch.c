@@ -5,9 +5,9 @@
  *
  * A progress line follows the messages simclr-training; with --statistics each of them becomes one
  * line of JSON. Interrupting it ends the stream properly, so that the trainer writes its checkpoint. */
+#include "session.h"
+
 #include <errno.h>
-#include <glib-unix.h>
-#include <gst/gst.h>
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,30 +18,12 @@
 
 typedef struct
 {
-  GstElement *pipeline;
-  GMainLoop *loop;
   FILE *statistics;
   guint64 total; /* steps, 0 when nobody knows */
   gint64 begin;
   gint64 shown;
   gboolean line_open;
-  gboolean playing;
-  gboolean interrupted;
-  gint status;
 } Watch;
-
-/* What was described, inside a pipeline in any case. */
-static GstElement *
-parse (gchar **words, GError **error)
-{
-  GstElement *element = gst_parse_launchv ((const gchar **) words, error), *pipeline;
-
-  if (!element || GST_IS_PIPELINE (element))
-    return element;
-  pipeline = gst_pipeline_new (NULL);
-  gst_bin_add (GST_BIN (pipeline), element);
-  return pipeline;
-}
 
 /* The total-steps of the first trainer in the pipeline. */
 static guint64
@@ -139,75 +121,32 @@ end_line (Watch *self)
   self->line_open = FALSE;
 }
 
-/* An end that was asked for before: sent while sinks still preroll, it would wait for what waits for it. */
 static void
-note_state (Watch *self, GstMessage *message)
+on_element (Session *session, GstMessage *message)
 {
-  GstState state;
+  Watch *self = session->application;
 
-  gst_message_parse_state_changed (message, NULL, &state, NULL);
-  if (GST_MESSAGE_SRC (message) != GST_OBJECT (self->pipeline) || state != GST_STATE_PLAYING)
+  if (!gst_message_has_name (message, "simclr-training"))
     return;
-  self->playing = TRUE;
-  if (self->interrupted)
-    gst_element_send_event (self->pipeline, gst_event_new_eos ());
+  if (self->statistics)
+    write_statistics (self->statistics, gst_message_get_structure (message));
+  show_progress (self, gst_message_get_structure (message));
 }
 
-static gboolean
-on_message (GstBus *bus, GstMessage *message, gpointer data)
+static void
+before_text (Session *session)
 {
-  Watch *self = data;
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *debug = NULL;
-
-  switch (GST_MESSAGE_TYPE (message)) {
-  case GST_MESSAGE_ELEMENT:
-    if (!gst_message_has_name (message, "simclr-training"))
-      break;
-    if (self->statistics)
-      write_statistics (self->statistics, gst_message_get_structure (message));
-    show_progress (self, gst_message_get_structure (message));
-    break;
-  case GST_MESSAGE_WARNING:
-    gst_message_parse_warning (message, &error, &debug);
-    end_line (self);
-    g_printerr ("warning: %s\n", error->message);
-    break;
-  case GST_MESSAGE_ERROR:
-    gst_message_parse_error (message, &error, &debug);
-    end_line (self);
-    g_printerr ("%s: %s\n%s\n", GST_MESSAGE_SRC_NAME (message), error->message, debug);
-    self->status = EXIT_FAILURE;
-    g_main_loop_quit (self->loop);
-    break;
-  case GST_MESSAGE_STATE_CHANGED:
-    note_state (self, message);
-    break;
-  case GST_MESSAGE_EOS:
-    g_main_loop_quit (self->loop);
-    break;
-  default:
-    break;
-  }
-  return G_SOURCE_CONTINUE;
+  end_line (session->application);
 }
 
-static gboolean
-on_interrupt (gpointer data)
+static void
+on_interrupt (Session *session, gboolean again)
 {
-  Watch *self = data;
-
-  end_line (self);
-  if (self->interrupted) {
-    self->status = EXIT_FAILURE;
-    g_main_loop_quit (self->loop);
-  } else {
+  end_line (session->application);
+  if (again)
+    session->status = EXIT_FAILURE;
+  else
     g_printerr ("Interrupted: finishing the step in hand.\n");
-    if (self->playing)
-      gst_element_send_event (self->pipeline, gst_event_new_eos ());
-  }
-  self->interrupted = TRUE;
-  return G_SOURCE_CONTINUE;
 }
 
 int
@@ -218,42 +157,29 @@ main (int argc, char **argv)
       {"statistics", 0, 0, G_OPTION_ARG_FILENAME, &statistics, "Where JSON lines go", "FILE"},
       {NULL},
   };
-  g_autoptr (GOptionContext) options = g_option_context_new ("PIPELINE...");
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GstElement) pipeline = NULL;
-  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
-  g_autoptr (GstBus) bus = NULL;
-  Watch self = {.loop = loop, .status = EXIT_SUCCESS};
+  Watch self = {0};
+  Session session = {
+      .summary =
+          "Runs a pipeline description as gst-launch-1.0 does and shows how its training goes, "
+          "on one line; interrupted, it ends the stream, so that simclrtrainer writes its "
+          "checkpoint.",
+      .application = &self,
+      .on_element = on_element,
+      .before_text = before_text,
+      .on_interrupt = on_interrupt};
 
-  g_option_context_set_summary (options,
-      "Runs a pipeline description as gst-launch-1.0 does and shows how its training goes, on one "
-      "line; "
-      "interrupted, it ends the stream, so that simclrtrainer writes its checkpoint.");
-  g_option_context_add_main_entries (options, entries, NULL);
-  g_option_context_add_group (options, gst_init_get_option_group ());
-  g_option_context_set_strict_posix (options, TRUE);
-  if (g_option_context_parse (options, &argc, &argv, &error))
-    pipeline = parse (argv + 1, &error);
-  if (error || !pipeline) {
-    g_printerr ("%s\n", error ? error->message : "There is no pipeline.");
+  if (!session_open (&session, entries, argc, argv))
     return EXIT_FAILURE;
-  }
   if (statistics && !(self.statistics = fopen (statistics, "w"))) {
     g_printerr ("Could not write \"%s\": %s\n", statistics, g_strerror (errno));
+    session_close (&session);
     return EXIT_FAILURE;
   }
-
-  self.pipeline = pipeline;
-  self.total = find_total_steps (pipeline);
-  bus = gst_element_get_bus (pipeline);
-  gst_bus_add_watch (bus, on_message, &self);
-  g_unix_signal_add (SIGINT, on_interrupt, &self);
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  g_main_loop_run (loop);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_bus_remove_watch (bus);
+  self.total = find_total_steps (session.pipeline);
+  session_run (&session);
   end_line (&self);
   if (self.statistics && fclose (self.statistics) != 0)
-    self.status = EXIT_FAILURE;
-  return self.status;
+    session.status = EXIT_FAILURE;
+  session_close (&session);
+  return session.status;
 }

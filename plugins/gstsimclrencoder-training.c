@@ -82,7 +82,8 @@ forward (GstSimclrEncoder *self)
   if (!gst_simclr_forward_gate_wait (self->gate, self->active.max_cpu))
     return GST_FLOW_FLUSHING;
   pass = simclr_encoder_forward (self->encoder, self->pictures, views, &error);
-  if (pass == NULL || !simclr_forward_pass_set_times (pass, self->times, views, &error)) {
+  if (pass == NULL || !simclr_forward_pass_set_times (pass, self->times, views, &error) ||
+      !simclr_forward_pass_set_streams (pass, self->streams, views, &error)) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("The forward pass of %u views failed.", views),
         ("%s", error->message));
     return GST_FLOW_ERROR;

@@ -3,6 +3,7 @@
 #include "gstsimclrencoder-private.h"
 
 #include "gstsimclrmodeltable.h"
+#include "gstsimclrnumberedfiles.h"
 #include "gstsimclrresumequery.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
@@ -12,13 +13,6 @@
 #define IMAGENET_SIZE 224
 
 #define RESUMED "the checkpoint that simclrtrainer resumes"
-
-void
-_gst_simclr_encoder_settings_clear (GstSimclrEncoderSettings *settings)
-{
-  g_clear_pointer (&settings->location, g_free);
-  g_clear_pointer (&settings->model, g_free);
-}
 
 static const gchar *
 enum_nick (GType type, gint value)
@@ -32,9 +26,11 @@ enum_nick (GType type, gint value)
 static gboolean
 load_file (GstSimclrEncoder *self)
 {
+  g_autofree gchar *newest = gst_simclr_location_find_newest (self->active.location);
   g_autoptr (GError) error = NULL;
 
-  self->file_weights = simclr_weights_load (self->active.location, &error);
+  self->file_weights =
+      simclr_weights_load (newest != NULL ? newest : self->active.location, &error);
   if (self->file_weights != NULL)
     return TRUE;
   if (self->active.follow) {

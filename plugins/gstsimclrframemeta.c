@@ -17,7 +17,7 @@ gst_simclr_frame_meta_register (void)
 }
 
 void
-gst_simclr_frame_meta_set (GstBuffer *buffer, guint64 number)
+gst_simclr_frame_meta_set (GstBuffer *buffer, guint64 number, guint stream)
 {
   GstCustomMeta *meta;
 
@@ -25,16 +25,28 @@ gst_simclr_frame_meta_set (GstBuffer *buffer, guint64 number)
   meta = gst_buffer_get_custom_meta (buffer, GST_SIMCLR_FRAME_META_NAME);
   if (meta == NULL)
     meta = gst_buffer_add_custom_meta (buffer, GST_SIMCLR_FRAME_META_NAME);
-  gst_structure_set (gst_custom_meta_get_structure (meta), "number", G_TYPE_UINT64, number, NULL);
+  gst_structure_set (gst_custom_meta_get_structure (meta), "number", G_TYPE_UINT64, number,
+      "stream", G_TYPE_UINT, stream, NULL);
 }
 
 gboolean
-gst_simclr_frame_meta_get (GstBuffer *buffer, guint64 *number)
+gst_simclr_frame_meta_get (GstBuffer *buffer, guint64 *number, guint *stream)
 {
   GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, GST_SIMCLR_FRAME_META_NAME);
 
-  return meta != NULL &&
-         gst_structure_get_uint64 (gst_custom_meta_get_structure (meta), "number", number);
+  return meta != NULL && gst_structure_get (gst_custom_meta_get_structure (meta), "number",
+                             G_TYPE_UINT64, number, "stream", G_TYPE_UINT, stream, NULL);
+}
+
+guint
+gst_simclr_stream_number (GstEvent *stream_start, guint pad)
+{
+  const gchar *id;
+  guint number;
+
+  gst_event_parse_stream_start (stream_start, &id);
+  number = (id != NULL ? g_str_hash (id) : 0) ^ (pad * 2654435761u);
+  return number & G_MAXINT32; /* the library has a meaning for the highest */
 }
 
 void

@@ -16,8 +16,9 @@ gst_simclr_training_structure_new (
       "collapsed-dimensions", G_TYPE_UINT, statistics->collapsed_dimensions, "alignment",
       G_TYPE_DOUBLE, statistics->alignment, "uniformity", G_TYPE_DOUBLE, statistics->uniformity,
       "collapsed", G_TYPE_BOOLEAN, statistics->collapsed, "diverging", G_TYPE_BOOLEAN,
-      statistics->diverging, "pairs", G_TYPE_UINT64, statistics->pairs_seen, "skipped-steps",
-      G_TYPE_UINT64, statistics->skipped, NULL);
+      statistics->diverging, "sound", G_TYPE_BOOLEAN, statistics->sound, "weight-norm",
+      G_TYPE_DOUBLE, statistics->weight_norm, "pairs", G_TYPE_UINT64, statistics->pairs_seen,
+      "skipped-steps", G_TYPE_UINT64, statistics->skipped, NULL);
 
   if (statistics->probe_accuracy >= 0 && statistics->step > 0)
     gst_structure_set (fields, "probe-accuracy", G_TYPE_DOUBLE, statistics->probe_accuracy,

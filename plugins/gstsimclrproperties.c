@@ -56,8 +56,10 @@ static const Described described[] = {
     {simclr_learning_rate_scaling_get_type,
         {"The learning rate as given", "Times pairs in a batch / 256",
             "Times the square root of the pairs in a batch"}},
-    {simclr_schedule_get_type, {"Linear warm-up, then half a cosine down to zero at the last step",
-                                   "Linear warm-up, then constant"}},
+    {simclr_schedule_get_type,
+        {"Linear warm-up, then half a cosine down to zero at the last step",
+            "Linear warm-up, then constant",
+            "Linear warm-up, then half cosines, one after the other (SGDR)"}},
     {simclr_classifier_method_get_type, {"Votes of the most similar examples",
                                             "Multinomial logistic regression (linear evaluation)",
                                             "The label whose examples' mean direction is nearest"}},
@@ -65,6 +67,17 @@ static const Described described[] = {
         {"L-BFGS to the optimum", "The official code's 100 epochs of stochastic gradient "
                                   "descent, without penalty"}},
 };
+
+static GMutex registering;
+
+static GType
+register_enum (const gchar *name, const GEnumValue *values)
+{
+  GType type = g_enum_register_static (name, values);
+
+  gst_type_mark_as_plugin_api (type, 0);
+  return type;
+}
 
 static GType
 register_described (const gchar *name, GType library, const gchar *const *descriptions)
@@ -79,8 +92,7 @@ register_described (const gchar *name, GType library, const gchar *const *descri
     g_assert (descriptions[i] != NULL);
     values[i] = (GEnumValue){klass->values[i].value, descriptions[i], klass->values[i].value_nick};
   }
-  type = g_enum_register_static (name, values);
-  gst_type_mark_as_plugin_api (type, 0);
+  type = register_enum (name, values);
   g_type_class_unref (klass);
   return type;
 }
@@ -88,18 +100,30 @@ register_described (const gchar *name, GType library, const gchar *const *descri
 GType
 gst_simclr_described_enum (GType library)
 {
-  static GMutex lock;
   g_autofree gchar *name = g_strconcat ("Gst", g_type_name (library), NULL);
   GType type;
 
-  g_mutex_lock (&lock);
+  g_mutex_lock (&registering);
   type = g_type_from_name (name);
   for (guint i = 0; i < G_N_ELEMENTS (described) && type == 0; i++) {
     if (described[i].library () == library)
       type = register_described (name, library, described[i].descriptions);
   }
-  g_mutex_unlock (&lock);
+  g_mutex_unlock (&registering);
   g_assert (type != 0);
+  return type;
+}
+
+GType
+gst_simclr_own_enum (const gchar *name, const GEnumValue *values)
+{
+  GType type;
+
+  g_mutex_lock (&registering);
+  type = g_type_from_name (name);
+  if (type == 0)
+    type = register_enum (name, values);
+  g_mutex_unlock (&registering);
   return type;
 }
 
@@ -156,4 +180,10 @@ gst_simclr_property_fetch (GObject *object, const gchar *name, GValue *value)
   } else {
     g_object_get_property (object, name, value);
   }
+}
+
+gchar *
+gst_simclr_dup_text (const gchar *text)
+{
+  return text != NULL && *text != '\0' ? g_strdup (text) : NULL;
 }

@@ -60,9 +60,12 @@
  *
  * ## Several cameras
  *
- * Each camera has a sink pad: `sink`, or `sink_%u` on request. They share the memory, and each is as likely as every
- * other to give the next sample, however many frames it has in it, so that a batch's negatives come from
- * different scenes. Input ends when all have ended. The output continues the stream of the first.
+ * Each camera has a sink pad: `sink`, or `sink_%u` on request; gst-launch-1.0 finds one for each `! NAME.`. They
+ * share the memory, and each is as likely as every other to give the next sample, however many frames it has in it,
+ * so that a batch's negatives come from different scenes. Input ends when all have ended. The output continues the
+ * stream of the first. Which stream a frame is from goes with it (field `stream` of the meta `SimclrFrame`), so that
+ * `exclude-neighbours` of simclrtrainer takes only frames of one camera for neighbours; streams that a `funnel` joins
+ * are told apart as well.
  *
  * ## Neighbours in time
  *
@@ -304,8 +307,9 @@ gst_simclr_replay_class_init (GstSimclrReplayClass *klass)
   element_class->release_pad = gst_simclr_replay_release_pad;
 
   gst_simclr_replay_install_properties (object_class);
-  gst_element_class_add_static_pad_template (element_class, &gst_simclr_replay_sink_template);
+  /* the first that fits is the one that links by the element's name alone ask for, once "sink" is taken */
   gst_element_class_add_static_pad_template (element_class, &gst_simclr_replay_request_template);
+  gst_element_class_add_static_pad_template (element_class, &gst_simclr_replay_sink_template);
   gst_element_class_add_static_pad_template (element_class, &gst_simclr_replay_src_template);
   gst_element_class_set_static_metadata (element_class, "SimCLR replay memory", "Filter/Video",
       "Stores frames at the camera's rate and pushes random ones at the trainer's",

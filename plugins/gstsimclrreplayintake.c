@@ -300,7 +300,8 @@ store (GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, gu
 {
   g_autoptr (GError) error = NULL;
   GstSample *frame = gst_sample_new (buffer, input->stored_caps, &input->segment,
-      gst_structure_new (GST_SIMCLR_FRAME_META_NAME, "number", G_TYPE_UINT64, number, NULL));
+      gst_structure_new (GST_SIMCLR_FRAME_META_NAME, "number", G_TYPE_UINT64, number, "stream",
+          G_TYPE_UINT, input->stream, NULL));
   SimclrReplayFacts facts;
   GstFlowReturn flow;
 

@@ -52,6 +52,7 @@ typedef struct
   GstCaps *caps;
   GstVideoInfo info;
   gboolean is_readable; /* by the library, as it comes */
+  guint stream;         /* number of the stream that comes in: a funnel brings several */
   GstSegment segment;
   GstBufferPool *pool; /* of the latest frame that had one */
   gboolean pool_is_bounded;
@@ -72,6 +73,16 @@ typedef struct
 } GstSimclrReplayDrawn;
 
 #define GST_SIMCLR_REPLAY_DRAWN 4096
+
+/* One sample, as it is taken from the memory. */
+typedef struct
+{
+  GstSample *frame;
+  guint64 number; /* of the frame */
+  guint64 index;  /* of the sample */
+  gboolean need_segment;
+  gboolean was_flushed;
+} GstSimclrReplayTaken;
 
 struct _GstSimclrReplay
 {
@@ -162,6 +173,15 @@ void gst_simclr_replay_restart (GstSimclrReplay *self);
 void gst_simclr_replay_set_flow (GstSimclrReplay *self, GstFlowReturn flow);
 /* What so many samples for each frame make; lock held. */
 guint64 gst_simclr_replay_count_samples (GstSimclrReplay *self, gdouble samples_per_frame);
+
+/* gstsimclrreplayoutput.c: what is sent, by the task of the source pad */
+/* Takes all events. */
+void gst_simclr_replay_push_events (GstSimclrReplay *self, GQueue *events);
+/* Takes the event. */
+void gst_simclr_replay_push_numbered (GstSimclrReplay *self, GstEvent *event);
+/* The sample, after what has to go before it. */
+GstFlowReturn gst_simclr_replay_push_output (
+    GstSimclrReplay *self, const GstSimclrReplayTaken *taken, GQueue *events);
 
 /* gstsimclrreplayembed.c: frames are embedded with the weights of the moment */
 void gst_simclr_replay_open_model (GstSimclrReplay *self);

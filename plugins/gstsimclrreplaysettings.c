@@ -388,13 +388,6 @@ gst_simclr_replay_init_settings (GstSimclrReplay *self)
   };
 }
 
-/* An empty name is none. */
-static gchar *
-dup_name (const gchar *name)
-{
-  return name && *name ? g_strdup (name) : NULL;
-}
-
 void
 gst_simclr_replay_take_settings (GstSimclrReplay *self)
 {
@@ -402,8 +395,8 @@ gst_simclr_replay_take_settings (GstSimclrReplay *self)
   g_free (self->run.model);
   GST_OBJECT_LOCK (self);
   self->run = self->settings;
-  self->run.location = dup_name (self->settings.location);
-  self->run.model = dup_name (self->settings.model);
+  self->run.location = gst_simclr_dup_text (self->settings.location);
+  self->run.model = gst_simclr_dup_text (self->settings.model);
   GST_OBJECT_UNLOCK (self);
 }
 

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
+#include "gstsimclrframemeta.h"
+
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
 
 GstStaticPadTemplate gst_simclr_replay_sink_template =
@@ -208,6 +210,7 @@ static void
 new_stream (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
 {
   input->run = 0;
+  input->stream = gst_simclr_stream_number (event, input->source);
   g_mutex_lock (&self->lock);
   input->started = TRUE;
   input->ended = FALSE;

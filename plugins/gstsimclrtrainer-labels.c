@@ -3,10 +3,10 @@
 #include "gstsimclrtrainer-private.h"
 
 #include "gstsimclrframemeta.h"
+#include "gstsimclrproperties.h"
 
 #define GST_CAT_DEFAULT gst_simclr_trainer_debug
 
-/* An empty path is none. */
 gboolean
 _gst_simclr_trainer_load_labels (GstSimclrTrainer *self)
 {
@@ -15,9 +15,9 @@ _gst_simclr_trainer_load_labels (GstSimclrTrainer *self)
   SimclrLoss loss;
 
   GST_OBJECT_LOCK (self);
-  path = g_strdup (self->settings.labels);
+  path = gst_simclr_dup_text (self->settings.labels);
   GST_OBJECT_UNLOCK (self);
-  if (path == NULL || *path == '\0') {
+  if (path == NULL) {
     g_object_get (self->trainer, "loss", &loss, NULL);
     if (loss != SIMCLR_LOSS_SUPERVISED)
       return TRUE;

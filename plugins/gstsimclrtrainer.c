@@ -71,12 +71,16 @@
  * and on the way to READY, if there is something new: encoder, projection head, optimizer and
  * position, as safetensors. A write is atomic: the file is the old one or the new one, whatever
  * happens. If one fails in the middle of a run, a warning says so and training goes on; at the end it
- * is an error. While training diverges the last good file is left alone. A checkpoint in the middle of a run is
- * told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
+ * is an error. While training diverges (field `sound` below) the last good file is left alone, at the end of a run
+ * too, which is said in a warning. A checkpoint in the middle of a run is told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
  * its memory too.
  *
- * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder, unless they are
- * not finite.
+ * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder. Those of a
+ * run that diverges are not: who embeds with them goes on with the last good ones.
+ *
+ * A location with a number in it, `location=run-%08llu.safetensors`, makes each checkpoint a file of its own, by
+ * step. The #GstSimclrTrainer:max-files that were written last are kept, those of earlier runs included. Resuming
+ * takes the one that was written last, and so does simclrencoder with the same location.
  *
  * With #GstSimclrTrainer:resume a run goes on exactly where the file left it, bit for bit: simclrreplay
  * and simclraugment upstream take up their random sequences at the right pair. If there is no such file
@@ -105,7 +109,12 @@
  *   evenly over many dimensions, 0 when collapsed; of 256 pairs at most
  * * `collapsed` (#gboolean): for 20 steps the projections have been all alike (deviation under 0.1) or on
  *   one line (effective rank under 2)
- * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it ever was
+ * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it was, while positives
+ *   were found less than half as often as at best; or the weights have grown a thousandfold. What was lowest
+ *   and best is forgotten over some thousand steps of good learning: pictures may become harder
+ * * `sound` (#gboolean): the weights are worth publishing and writing: neither this step nor the mean of those
+ *   before shows signs of divergence
+ * * `weight-norm` (#gdouble): Euclidean norm of all weights after the step
  * * `pairs` (#guint64): pairs that entered training since step 0
  * * `skipped-steps` (#guint64): steps that changed nothing because loss or gradient were not finite
  * * `probe-accuracy` (#gdouble), only where the batch has labels: share of its labelled views that the online
@@ -118,6 +127,22 @@
  * Each checkpoint posts `simclr-checkpoint` with `location` (#gchararray) and `step` (#guint64). With
  * #GstSimclrTrainer:total-steps progress messages of code `training` are posted about once a second;
  * their structure has `percent` (#gint).
+ *
+ * ## Curves for TensorBoard
+ *
+ * #GstSimclrTrainer:tensorboard names a folder in which each run begins an event file; `tensorboard --logdir`
+ * shows what is in it while the run goes on, each step as soon as it is taken. A resumed run goes on with the curves
+ * from the checkpoint's step, and what an older file of the folder has of later ones is no longer shown. The
+ * names of the official code: `train/contrast_loss`, `train/contrast_acc`, `train/contrast_entropy`,
+ * `learning_rate`, and with the online probe `train/supervised_loss` and `train/supervised_acc`; of our own
+ * `train/gradient_norm`, `train/pairs_per_second`, `train/skipped_steps`, and `health/embedding_deviation`,
+ * `health/effective_rank`, `health/collapsed_dimensions`, `health/alignment`, `health/uniformity`. They are the
+ * numbers of the messages. If the folder cannot be written to, or the disk is full, a warning says so and training
+ * goes on.
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment size=32 ! simclrencoder width=0.25 batch-size=8 ! simclrtrainer tensorboard=curves optimizer=sgd learning-rate=0.06 learning-rate-scaling=none
+ * ]|
  *
  * ## Pretrain an encoder
  *
@@ -135,7 +160,6 @@
 
 #include "gstsimclrtrainer-private.h"
 
-#include "gstsimclrmessages.h"
 #include "gstsimclrproperties.h"
 #include "gstsimclrresumequery.h"
 #include "gstsimclrtensorcaps.h"
@@ -143,150 +167,28 @@
 GST_DEBUG_CATEGORY (gst_simclr_trainer_debug);
 #define GST_CAT_DEFAULT gst_simclr_trainer_debug
 
-#define DEFAULT_CHECKPOINT_INTERVAL 100
-#define DEFAULT_PUBLISH_INTERVAL 1
-
-/* Ids from PROP_LIBRARY on are SimclrTrainer's writable properties. */
-enum
-{
-  PROP_0,
-  PROP_LOCATION,
-  PROP_LABELS,
-  PROP_CHECKPOINT_INTERVAL,
-  PROP_RESUME,
-  PROP_PUBLISH_INTERVAL,
-  PROP_STEP,
-  PROP_STATS,
-  PROP_LIBRARY,
-};
-
-static GPtrArray *library_properties; /* names, constant after class_init */
-
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SIMCLR_TENSOR_CAPS));
 
 G_DEFINE_FINAL_TYPE (GstSimclrTrainer, gst_simclr_trainer, GST_TYPE_BASE_SINK)
 GST_ELEMENT_REGISTER_DEFINE (simclrtrainer, "simclrtrainer", GST_RANK_NONE, GST_TYPE_SIMCLR_TRAINER)
 
-static void
-set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
-{
-  GstSimclrTrainer *self = GST_SIMCLR_TRAINER (object);
-
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-  case PROP_LOCATION:
-    g_free (self->settings.location);
-    self->settings.location = g_value_dup_string (value);
-    break;
-  case PROP_LABELS:
-    g_free (self->settings.labels);
-    self->settings.labels = g_value_dup_string (value);
-    break;
-  case PROP_CHECKPOINT_INTERVAL:
-    self->settings.checkpoint_interval = g_value_get_uint64 (value);
-    break;
-  case PROP_RESUME:
-    self->settings.resume = g_value_get_boolean (value);
-    break;
-  case PROP_PUBLISH_INTERVAL:
-    self->settings.publish_interval = g_value_get_uint64 (value);
-    break;
-  default:
-    if (id >= PROP_LIBRARY)
-      gst_simclr_property_store (G_OBJECT (self->prototype), pspec->name, value);
-    else
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-  GST_OBJECT_UNLOCK (self);
-}
-
-static GstStructure *
-get_stats (GstSimclrTrainer *self)
-{
-  SimclrTrainingStatistics statistics;
-  gdouble rate;
-
-  GST_OBJECT_LOCK (self);
-  statistics = self->statistics;
-  rate = self->pairs_per_second;
-  GST_OBJECT_UNLOCK (self);
-  return gst_simclr_training_structure_new ("simclr-trainer-stats", &statistics, rate);
-}
-
-static void
-get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
-{
-  GstSimclrTrainer *self = GST_SIMCLR_TRAINER (object);
-
-  if (id == PROP_STATS) {
-    g_value_take_boxed (value, get_stats (self));
-    return;
-  }
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-  case PROP_LOCATION:
-    g_value_set_string (value, self->settings.location);
-    break;
-  case PROP_LABELS:
-    g_value_set_string (value, self->settings.labels);
-    break;
-  case PROP_CHECKPOINT_INTERVAL:
-    g_value_set_uint64 (value, self->settings.checkpoint_interval);
-    break;
-  case PROP_RESUME:
-    g_value_set_boolean (value, self->settings.resume);
-    break;
-  case PROP_PUBLISH_INTERVAL:
-    g_value_set_uint64 (value, self->settings.publish_interval);
-    break;
-  case PROP_STEP:
-    g_value_set_uint64 (value, self->statistics.step);
-    break;
-  default:
-    if (id >= PROP_LIBRARY)
-      gst_simclr_property_fetch (G_OBJECT (self->prototype), pspec->name, value);
-    else
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-  GST_OBJECT_UNLOCK (self);
-}
-
-/* A trainer of its own for each run, with the settings of this moment. */
-static SimclrTrainer *
-new_trainer (GstSimclrTrainer *self)
-{
-  SimclrTrainer *trainer = simclr_trainer_new ();
-
-  GST_OBJECT_LOCK (self);
-  for (guint i = 0; i < library_properties->len; i++) {
-    const gchar *name = g_ptr_array_index (library_properties, i);
-    g_auto (GValue) value = G_VALUE_INIT;
-
-    g_object_get_property (G_OBJECT (self->prototype), name, &value);
-    g_object_set_property (G_OBJECT (trainer), name, &value);
-  }
-  GST_OBJECT_UNLOCK (self);
-  return trainer;
-}
-
 static gboolean
 begin (GstSimclrTrainer *self)
 {
   SimclrTrainingStatistics statistics = {0};
-  const gchar *location;
   gboolean resume;
 
   GST_OBJECT_LOCK (self);
-  location = self->settings.location;
-  self->location = location != NULL && *location != '\0' ? g_strdup (location) : NULL;
+  self->location = gst_simclr_dup_text (self->settings.location);
+  self->max_files = self->settings.max_files;
   resume = self->settings.resume;
   GST_OBJECT_UNLOCK (self);
 
-  self->trainer = new_trainer (self);
+  self->trainer = _gst_simclr_trainer_new_trainer (self);
   g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
   if (!_gst_simclr_trainer_check_location (self) || !_gst_simclr_trainer_load_labels (self) ||
-      (resume && !_gst_simclr_trainer_resume (self)))
+      (resume && !_gst_simclr_trainer_resume (self)) || !_gst_simclr_trainer_open_summaries (self))
     return FALSE;
   self->step = self->saved_step = self->first_step;
   g_object_get (self->trainer, "pairs-seen", &statistics.pairs_seen, "skipped-steps",
@@ -308,10 +210,13 @@ reset (GstSimclrTrainer *self)
   g_mutex_unlock (&self->lock);
   g_clear_pointer (&self->location, g_free);
   g_clear_pointer (&self->labels, gst_simclr_labels_free);
+  g_clear_object (&self->summaries);
+  self->summaries_failed = FALSE;
   gst_simclr_branch_restore (&self->branch);
   self->total_steps = self->first_step = self->step = self->saved_step = 0;
   self->skipped_in_a_row = 0;
   self->collapsed = self->diverging = self->unlabelled = FALSE;
+  self->unsound = self->publish_due = self->save_due = FALSE;
   self->warned_at = self->progress_at = 0;
   self->loss = 0;
   self->in_progress = self->finished = FALSE;
@@ -439,71 +344,9 @@ finalize (GObject *object)
   GstSimclrTrainer *self = GST_SIMCLR_TRAINER (object);
 
   reset (self);
-  g_free (self->settings.location);
-  g_free (self->settings.labels);
-  g_object_unref (self->prototype);
+  _gst_simclr_trainer_clear_settings (self);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (gst_simclr_trainer_parent_class)->finalize (object);
-}
-
-static void
-install_library_properties (GObjectClass *klass)
-{
-  GObjectClass *library = g_type_class_ref (SIMCLR_TYPE_TRAINER);
-  guint n, id = PROP_LIBRARY;
-  g_autofree GParamSpec **pspecs = g_object_class_list_properties (library, &n);
-
-  library_properties = g_ptr_array_new ();
-  for (guint i = 0; i < n; i++) {
-    if (!(pspecs[i]->flags & G_PARAM_WRITABLE))
-      continue;
-    g_ptr_array_add (library_properties, (gpointer) g_intern_string (pspecs[i]->name));
-    g_object_class_install_property (klass, id++,
-        gst_simclr_property_like (
-            pspecs[i], G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  }
-}
-
-static void
-install_properties (GObjectClass *klass)
-{
-  g_object_class_install_property (klass, PROP_LOCATION,
-      g_param_spec_string ("location", "Location",
-          "Safetensors file that checkpoints are written to, and the encoder with them; unset: "
-          "none "
-          "is written.",
-          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  g_object_class_install_property (klass, PROP_LABELS,
-      g_param_spec_string ("labels", "Labels",
-          "UTF-8 text file that says what frames show, for loss=supervised and the online probe: "
-          "line n is the label of frame n, counted in the order they come in; an empty line is "
-          "none. "
-          "Unset: no labels.",
-          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
-      g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",
-          "Steps from one checkpoint to the next; 0: only at the end and on the way to READY.", 0,
-          G_MAXUINT64, DEFAULT_CHECKPOINT_INTERVAL,
-          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
-  g_object_class_install_property (klass, PROP_RESUME,
-      g_param_spec_boolean ("resume", "Resume",
-          "Go on from the checkpoint at location, if there is one; otherwise it is overwritten.",
-          FALSE, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  g_object_class_install_property (klass, PROP_PUBLISH_INTERVAL,
-      g_param_spec_uint64 ("publish-interval", "Publish interval",
-          "Steps after which new weights are published under the encoder's model name, for other "
-          "encoders to take; 0: never.",
-          0, G_MAXUINT64, DEFAULT_PUBLISH_INTERVAL,
-          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
-  g_object_class_install_property (klass, PROP_STEP,
-      g_param_spec_uint64 ("step", "Step",
-          "Steps taken, those before a resume and skipped ones included.", 0, G_MAXUINT64, 0,
-          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
-  g_object_class_install_property (klass, PROP_STATS,
-      g_param_spec_boxed ("stats", "Statistics",
-          "The last step in numbers: the fields of the message simclr-training.",
-          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
-  install_library_properties (klass);
 }
 
 static void
@@ -515,10 +358,8 @@ gst_simclr_trainer_class_init (GstSimclrTrainerClass *klass)
 
   GST_DEBUG_CATEGORY_INIT (gst_simclr_trainer_debug, "simclrtrainer", 0, "SimCLR trainer");
 
-  object_class->set_property = set_property;
-  object_class->get_property = get_property;
   object_class->finalize = finalize;
-  install_properties (object_class);
+  _gst_simclr_trainer_install_properties (object_class);
 
   element_class->change_state = change_state;
   gst_element_class_set_static_metadata (element_class, "SimCLR trainer", "Sink/Analyzer/Video",
@@ -538,9 +379,7 @@ gst_simclr_trainer_init (GstSimclrTrainer *self)
 {
   GstBaseSink *sink = GST_BASE_SINK (self);
 
-  self->prototype = simclr_trainer_new ();
-  self->settings.checkpoint_interval = DEFAULT_CHECKPOINT_INTERVAL;
-  self->settings.publish_interval = DEFAULT_PUBLISH_INTERVAL;
+  _gst_simclr_trainer_init_settings (self);
   g_mutex_init (&self->lock);
 
   /* training has no clock to follow, and must not keep a batch beyond its step */

@@ -252,6 +252,8 @@ typedef enum
  * SimclrSchedule:
  * @SIMCLR_SCHEDULE_COSINE: linear warm-up, then half a cosine down to zero at the last step
  * @SIMCLR_SCHEDULE_CONSTANT: linear warm-up, then constant
+ * @SIMCLR_SCHEDULE_COSINE_RESTARTS: linear warm-up, then half a cosine down to zero and up again at once, over and
+ *   over (SGDR, Loshchilov and Hutter 2017, 1608.03983), for runs without an end
  *
  * How the learning rate depends on the step.
  */
@@ -259,6 +261,7 @@ typedef enum
 {
   SIMCLR_SCHEDULE_COSINE,
   SIMCLR_SCHEDULE_CONSTANT,
+  SIMCLR_SCHEDULE_COSINE_RESTARTS,
 } SimclrSchedule;
 
 /**

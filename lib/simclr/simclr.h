@@ -14,8 +14,11 @@
 #include <simclr/nn/encoder.h>
 #include <simclr/nn/model.h>
 #include <simclr/io/onnx-export.h>
+#include <simclr/io/summary-writer.h>
 #include <simclr/train/replay.h>
 #include <simclr/train/trainer.h>
 #include <simclr/evaluate/classifier.h>
 #include <simclr/evaluate/confusion.h>
 #include <simclr/evaluate/knn.h>
+#include <simclr/search/match.h>
+#include <simclr/search/index.h>

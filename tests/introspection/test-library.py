@@ -292,4 +292,18 @@ def test_properties_are_described():
                 cls().get_property(spec.name)
 
 
+def test_a_summary_writer_takes_a_dictionary_apart():
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            writer = Simclr.SummaryWriter.new(folder, 1)
+        except GLib.Error as error:
+            assert error.matches(Simclr.error_quark(), Simclr.Error.UNSUPPORTED), error
+            raise tap.Skip('event files were not built')
+        numbers = {'train/contrast_loss': 4.5, 'learning_rate': 0.1}
+        before = os.path.getsize(writer.get_path())
+        assert writer.add_scalars(1, list(numbers), list(numbers.values()))
+        assert os.path.getsize(writer.get_path()) > before + 40
+        assert error_of(writer.add_scalars, 1, ['one'], [1, 2]).code == Simclr.Error.SHAPE
+
+
 tap.run(globals())

@@ -2,50 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/simclr.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-
-static void
-stop_at (GError *error)
-{
-  if (error != NULL) {
-    g_printerr ("%s\n", error->message);
-    exit (1);
-  }
-}
-
-static gint
-from_nick (GType type, const gchar *nick)
-{
-  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
-  GEnumValue *value = g_enum_get_value_by_nick (klass, nick);
-
-  if (value == NULL) {
-    g_printerr ("%s is no %s\n", nick, g_type_name (type));
-    exit (1);
-  }
-  return value->value;
-}
-
-/* Numbers, and nicks of enumerations. */
-static void
-set_property (GObject *object, const gchar *name, const gchar *text)
-{
-  GParamSpec *pspec = g_object_class_find_property (G_OBJECT_GET_CLASS (object), name);
-
-  if (pspec == NULL || text == NULL) {
-    g_printerr ("there is no property %s, or no value\n", name);
-    exit (1);
-  }
-  if (G_IS_PARAM_SPEC_ENUM (pspec))
-    g_object_set (object, name, from_nick (pspec->value_type, text), NULL);
-  else if (G_IS_PARAM_SPEC_DOUBLE (pspec))
-    g_object_set (object, name, g_ascii_strtod (text, NULL), NULL);
-  else if (G_IS_PARAM_SPEC_UINT64 (pspec))
-    g_object_set (object, name, g_ascii_strtoull (text, NULL, 10), NULL);
-  else
-    g_object_set (object, name, (guint) strtoul (text, NULL, 10), NULL);
-}
+#include "tool.h"
 
 /* checkpoint ARCHITECTURE WIDTH STEM SIZE PATH: a few steps on noise, saved as training saves. */
 static void
@@ -91,15 +48,12 @@ train (gchar **arguments)
   g_autoptr (SimclrTrainer) trainer = simclr_trainer_new ();
   g_autoptr (SimclrWeights) weights = NULL;
   g_autoptr (SimclrEncoder) encoder = NULL;
-  g_autofree gchar *views = NULL;
+  g_autofree gfloat *views = NULL;
   guint steps = (guint) strtoul (arguments[2], NULL, 10);
   gsize bytes;
 
-  for (gchar **setting = arguments + 5; *setting != NULL; setting++) {
-    g_auto (GStrv) parts = g_strsplit (*setting, "=", 2);
-
-    set_property (G_OBJECT (trainer), parts[0], parts[1]);
-  }
+  for (gchar **setting = arguments + 5; *setting != NULL; setting++)
+    set_property (G_OBJECT (trainer), *setting);
   simclr_trainer_resume (trainer, arguments[0], &error);
   stop_at (error);
   weights = simclr_trainer_get_weights (trainer);
@@ -108,11 +62,10 @@ train (gchar **arguments)
   if (g_error_matches (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED))
     exit (77);
   stop_at (error);
-  g_file_get_contents (arguments[1], &views, &bytes, &error);
-  stop_at (error);
+  views = read_file (arguments[1], &bytes);
   for (guint step = 0; step < steps; step++) {
-    g_autoptr (SimclrForwardPass) pass = simclr_encoder_forward_array (
-        encoder, (const gfloat *) views, bytes / sizeof (gfloat), &error);
+    g_autoptr (SimclrForwardPass) pass =
+        simclr_encoder_forward_array (encoder, views, bytes / sizeof (gfloat), &error);
     SimclrTrainingStatistics statistics;
 
     stop_at (error);
@@ -131,17 +84,15 @@ embed (gchar **arguments)
   g_autoptr (GError) error = NULL;
   g_autoptr (SimclrWeights) weights = simclr_weights_load (arguments[0], &error);
   g_autoptr (SimclrEncoder) encoder = NULL;
-  g_autofree gchar *pictures = NULL;
-  g_autofree gfloat *embeddings = NULL;
+  g_autofree gfloat *pictures = NULL, *embeddings = NULL;
   gsize bytes, floats;
 
   stop_at (error);
   encoder = simclr_encoder_new (weights, SIMCLR_PROVIDER_AUTO, SIMCLR_PRECISION_FLOAT32, 0, &error);
   stop_at (error);
-  g_file_get_contents (arguments[2], &pictures, &bytes, &error);
-  stop_at (error);
-  embeddings = simclr_encoder_encode_array (encoder, (const gfloat *) pictures,
-      bytes / sizeof (gfloat), from_nick (SIMCLR_TYPE_OUTPUT, arguments[1]), &floats, &error);
+  pictures = read_file (arguments[2], &bytes);
+  embeddings = simclr_encoder_encode_array (encoder, pictures, bytes / sizeof (gfloat),
+      from_nick (SIMCLR_TYPE_OUTPUT, arguments[1]), &floats, &error);
   stop_at (error);
   g_file_set_contents (
       arguments[3], (const gchar *) embeddings, (gssize) (floats * sizeof (gfloat)), &error);

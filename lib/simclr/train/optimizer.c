@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define PIECE_FLOATS 16384
-#define GRADIENT_BLOCKS 256
+#define SUM_BLOCKS 256
 #define ADAMW_BETA2 0.999
 #define ADAMW_EPSILON 1e-8
 
@@ -92,36 +92,48 @@ _simclr_optimizer_free (SimclrOptimizerState *self)
 
 typedef struct
 {
-  const gfloat *gradients;
+  const gfloat *x;
   gsize floats;
   gsize block;
-  gdouble sums[GRADIENT_BLOCKS];
-} GradientSum;
+  gdouble sums[SUM_BLOCKS];
+} SumOfSquares;
 
 static void
-sum_gradient_blocks (guint thread, gsize begin, gsize end, gpointer data)
+sum_blocks (guint thread, gsize begin, gsize end, gpointer data)
 {
-  GradientSum *self = data;
+  SumOfSquares *self = data;
 
   for (gsize i = begin; i < end; i++) {
     gsize first = MIN (i * self->block, self->floats);
 
     self->sums[i] =
-        _simclr_sum_of_squares (self->gradients + first, MIN (self->block, self->floats - first));
+        _simclr_sum_of_squares (self->x + first, MIN (self->block, self->floats - first));
   }
+}
+
+/* The same for any number of threads. */
+static gdouble
+sum_of_squares (SimclrParallel *parallel, const gfloat *x, gsize floats)
+{
+  SumOfSquares self = {.x = x, .floats = floats, .block = (floats + SUM_BLOCKS - 1) / SUM_BLOCKS};
+  gdouble sum = 0;
+
+  _simclr_parallel_for (parallel, SUM_BLOCKS, 1, sum_blocks, &self);
+  for (guint i = 0; i < SUM_BLOCKS; i++)
+    sum += self.sums[i];
+  return sum;
 }
 
 gdouble
 _simclr_gradient_sum_of_squares (SimclrParallel *parallel, const SimclrParameterSet *set)
 {
-  GradientSum self = {set->gradients, _simclr_parameters_get_floats (set->layout)};
-  gdouble sum = 0;
+  return sum_of_squares (parallel, set->gradients, _simclr_parameters_get_floats (set->layout));
+}
 
-  self.block = (self.floats + GRADIENT_BLOCKS - 1) / GRADIENT_BLOCKS;
-  _simclr_parallel_for (parallel, GRADIENT_BLOCKS, 1, sum_gradient_blocks, &self);
-  for (guint i = 0; i < GRADIENT_BLOCKS; i++)
-    sum += self.sums[i];
-  return sum;
+gdouble
+_simclr_sum_of_squares_of_values (SimclrParallel *parallel, const SimclrParameterSet *set)
+{
+  return sum_of_squares (parallel, set->values, _simclr_parameters_get_floats (set->layout));
 }
 
 static gboolean

@@ -10,6 +10,7 @@
 #include <simclr/train/negatives-private.h>
 #include <simclr/train/online-probe-private.h>
 #include <simclr/train/optimizer-private.h>
+#include <simclr/train/schedule-private.h>
 
 /**
  * SimclrTrainer:
@@ -33,9 +34,7 @@ struct _SimclrTrainer
   SimclrOptimizerSettings optimizer;
   gdouble learning_rate;
   SimclrLearningRateScaling scaling;
-  SimclrSchedule schedule;
-  guint64 warmup_steps;
-  guint64 total_steps;
+  SimclrScheduleSettings schedule;
   guint64 seed;
 
   guint64 step;

@@ -25,6 +25,8 @@ enum
   PROP_SCHEDULE,
   PROP_WARMUP_STEPS,
   PROP_TOTAL_STEPS,
+  PROP_RESTART_STEPS,
+  PROP_RESTART_FACTOR,
   PROP_SEED,
   PROP_STEP,
   PROP_PAIRS_SEEN,
@@ -86,13 +88,19 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     g_value_set_double (value, self->optimizer.trust_coefficient);
     break;
   case PROP_SCHEDULE:
-    g_value_set_enum (value, (gint) self->schedule);
+    g_value_set_enum (value, (gint) self->schedule.shape);
     break;
   case PROP_WARMUP_STEPS:
-    g_value_set_uint64 (value, self->warmup_steps);
+    g_value_set_uint64 (value, self->schedule.warmup_steps);
     break;
   case PROP_TOTAL_STEPS:
-    g_value_set_uint64 (value, self->total_steps);
+    g_value_set_uint64 (value, self->schedule.total_steps);
+    break;
+  case PROP_RESTART_STEPS:
+    g_value_set_uint64 (value, self->schedule.restart_steps);
+    break;
+  case PROP_RESTART_FACTOR:
+    g_value_set_uint (value, self->schedule.restart_factor);
     break;
   case PROP_SEED:
     g_value_set_uint64 (value, self->seed);
@@ -163,13 +171,19 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     self->optimizer.trust_coefficient = g_value_get_double (value);
     break;
   case PROP_SCHEDULE:
-    self->schedule = (SimclrSchedule) g_value_get_enum (value);
+    self->schedule.shape = (SimclrSchedule) g_value_get_enum (value);
     break;
   case PROP_WARMUP_STEPS:
-    self->warmup_steps = g_value_get_uint64 (value);
+    self->schedule.warmup_steps = g_value_get_uint64 (value);
     break;
   case PROP_TOTAL_STEPS:
-    self->total_steps = g_value_get_uint64 (value);
+    self->schedule.total_steps = g_value_get_uint64 (value);
+    break;
+  case PROP_RESTART_STEPS:
+    self->schedule.restart_steps = g_value_get_uint64 (value);
+    break;
+  case PROP_RESTART_FACTOR:
+    self->schedule.restart_factor = g_value_get_uint (value);
     break;
   case PROP_SEED:
     self->seed = g_value_get_uint64 (value);
@@ -252,6 +266,11 @@ install_schedule_properties (void)
       "Steps of the whole training: the cosine ends there, and the run with it; 0: no end, the "
       "rate stays constant.",
       0, G_MAXUINT64, 0, READWRITE);
+  properties[PROP_RESTART_STEPS] = g_param_spec_uint64 ("restart-steps", "Restart steps",
+      "Steps of the first cycle of schedule=cosine-restarts.", 1, G_MAXUINT64, 10000, READWRITE);
+  properties[PROP_RESTART_FACTOR] = g_param_spec_uint ("restart-factor", "Restart factor",
+      "Each cycle of schedule=cosine-restarts is so many times as long as the one before.", 1, 1000,
+      1, READWRITE);
   properties[PROP_STEP] = g_param_spec_uint64 (
       "step", "Step", "Steps since step 0, skipped ones included.", 0, G_MAXUINT64, 0, READABLE);
   properties[PROP_PAIRS_SEEN] = g_param_spec_uint64 (

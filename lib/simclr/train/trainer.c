@@ -8,7 +8,6 @@
 #include <simclr/loss/loss-private.h>
 #include <simclr/nn/encoder-private.h>
 #include <simclr/nn/forward-pass-private.h>
-#include <simclr/train/schedule-private.h>
 #include <math.h>
 #include <string.h>
 
@@ -79,6 +78,18 @@ begin_probe (SimclrTrainer *self, gsize size, GError **error)
   return !self->resumed_file || _simclr_online_probe_load (self->probe, self->resumed_file, error);
 }
 
+/* The norm of encoder and head. */
+static gdouble
+measure_weights (SimclrTrainer *self)
+{
+  SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
+
+  return sqrt (
+      _simclr_sum_of_squares_of_values (parallel, _simclr_encoder_get_parameters (self->encoder)) +
+      _simclr_sum_of_squares_of_values (
+          parallel, _simclr_projection_head_get_parameters (self->head)));
+}
+
 /* Head and optimizer states for the first encoder that a pass comes from. */
 static gboolean
 bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
@@ -111,6 +122,7 @@ bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
   g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
   g_clear_pointer (&self->resumed, simclr_weights_unref);
   self->encoder = g_object_ref (encoder);
+  self->health.first_norm = measure_weights (self);
   return TRUE;
 }
 
@@ -272,18 +284,16 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
 
   describe_projections (self, &batch, statistics);
   pairs = batch.rows / 2;
-  statistics->learning_rate = _simclr_schedule_rate (self->schedule,
-      _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step,
-      self->warmup_steps, self->total_steps);
+  statistics->learning_rate = _simclr_schedule_rate (&self->schedule,
+      _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step);
   statistics->was_skipped = !isfinite (statistics->loss) || !isfinite (statistics->gradient_norm);
   if (statistics->was_skipped) {
     self->skipped++;
-    statistics->collapsed = self->health.collapsed;
-    statistics->diverging = self->health.diverging;
   } else {
     take_step (self, pass, &batch, statistics->learning_rate);
-    _simclr_health_update (&self->health, statistics, MIN (batch.rows, batch.columns));
   }
+  statistics->weight_norm = measure_weights (self);
+  _simclr_health_update (&self->health, statistics, MIN (batch.rows, batch.columns), batch.rows);
   self->step++;
   self->pairs_seen += pairs;
 

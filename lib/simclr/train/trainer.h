@@ -28,7 +28,10 @@ G_BEGIN_DECLS
  * @uniformity: log of the mean of exp (-2 squared distance) between pairs, -4 when spread evenly, 0 when
  *   collapsed (Wang and Isola 2020), over at most 256 pairs
  * @collapsed: for some steps now the projections have been all alike or on one line
- * @diverging: for some steps now the loss has been well above what it had come down to
+ * @diverging: for some steps now the loss has been well above what it had come down to, and positives were found
+ *   less than half as often; or the weights have grown a thousandfold
+ * @sound: the weights are worth keeping: nothing in this step or those before speaks of divergence
+ * @weight_norm: Euclidean norm of all weights after the step
  * @probe_accuracy: share of the batch's labelled views that a linear layer on the representation, which
  *   learns beside without touching the encoder, got right before this step; -1 without labels
  * @probe_loss: its mean cross entropy, nats; -1 without labels
@@ -54,6 +57,8 @@ typedef struct
   gdouble uniformity;
   gboolean collapsed;
   gboolean diverging;
+  gboolean sound;
+  gdouble weight_norm;
   gdouble probe_accuracy;
   gdouble probe_loss;
   gdouble seconds;
@@ -61,7 +66,7 @@ typedef struct
 
 /* SimclrTrainer: a GObject with properties loss, temperature, margin, semi-hard, negatives, exclude-neighbours, projection-layers, projection-hidden,
  * projection-size, optimizer, learning-rate, learning-rate-scaling, momentum, weight-decay,
- * trust-coefficient, schedule, warmup-steps, total-steps, seed (of the head's initial weights), and
+ * trust-coefficient, schedule, warmup-steps, total-steps, restart-steps, restart-factor, seed (of the head's initial weights), and
  * read-only step, pairs-seen, skipped-steps. */
 #define SIMCLR_TYPE_TRAINER (simclr_trainer_get_type ())
 SIMCLR_API
