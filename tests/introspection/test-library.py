@@ -146,6 +146,13 @@ def test_an_encoder_without_weights_says_so():
     assert encoder.encode(pictures, 0) == make_encoder(make_weights()).encode(pictures, 0)
 
 
+def test_a_forward_pass_that_no_encoder_made_is_an_error():
+    forward = Simclr.ForwardPass()
+    assert forward.get_embeddings() == [] and forward.get_encoder() is None
+    for error in error_of(forward.backward, []), error_of(Simclr.Trainer().step, forward):
+        assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
+
+
 def test_bytes_are_as_good_as_arrays():
     encoder = make_encoder(make_weights())
     pictures = make_pictures(3)
