@@ -196,7 +196,12 @@ main (int argc, char **argv)
       {NULL},
   };
   Watch self = {0};
-  Session session = {.application = &self,
+  Session session = {
+      .summary =
+          "Runs a pipeline description as gst-launch-1.0 does and shows how its training goes, "
+          "on one line; interrupted, it ends the stream, so that simclrtrainer writes its "
+          "checkpoint.",
+      .application = &self,
       .on_element = on_element,
       .before_text = before_text,
       .on_interrupt = on_interrupt,

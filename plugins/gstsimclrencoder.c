@@ -85,6 +85,9 @@
  * * `architecture` (#gchararray): for example `resnet18`
  * * `step` (#guint64): the training step of the weights
  *
+ * With GStreamer 1.26 or newer there is a #GstTensorMeta beside it, with one tensor `simclr-embedding`: float32,
+ * row-major, (`rows`, `size`), the same memory.
+ *
  * ## The meta SimclrBatch
  *
  * A training batch has a #GstCustomMeta `SimclrBatch` with the field `frames` (#GBytes of #guint64, one for
