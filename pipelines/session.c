@@ -24,6 +24,7 @@ session_open (Session *self, const GOptionEntry *entries, gint argc, gchar **arg
   g_autoptr (GOptionContext) options = g_option_context_new ("PIPELINE...");
   g_autoptr (GError) error = NULL;
 
+  g_option_context_set_summary (options, self->summary);
   g_option_context_add_main_entries (options, entries, NULL);
   g_option_context_add_group (options, gst_init_get_option_group ());
   g_option_context_set_strict_posix (options, TRUE);

@@ -12,6 +12,7 @@ struct _Session
   gint status;          /* that the process exits with */
   guint
       reconnect; /* seconds after which a stream that has broken off is begun anew; 0: it is not */
+  const gchar *summary; /* of the application, for --help; may be NULL */
 
   /* What the application has to add; each may be NULL. */
   void (*on_element) (Session *self, GstMessage *message); /* a message of an element */

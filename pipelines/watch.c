@@ -108,9 +108,13 @@ show_progress (Watch *self, const GstStructure *fields)
   g_print ("%sstep %" G_GUINT64_FORMAT, terminal ? "\r" : "", step);
   if (self->total)
     g_print (" of %" G_GUINT64_FORMAT, self->total);
-  g_print (", loss %.3f, finds the other view of a picture %.0f %% of the time, %.0f pairs/s",
-      get_double (fields, "loss"), 100 * get_double (fields, "contrastive-accuracy"),
-      get_double (fields, "pairs-per-second"));
+  g_print (", loss %.3f", get_double (fields, "loss"));
+  if (gst_structure_has_field (fields, "accuracy"))
+    g_print (", names %.0f %% of views rightly", 100 * get_double (fields, "accuracy"));
+  else if (gst_structure_has_field (fields, "contrastive-accuracy"))
+    g_print (", finds the other view of a picture %.0f %% of the time",
+        100 * get_double (fields, "contrastive-accuracy"));
+  g_print (", %.0f pairs/s", get_double (fields, "pairs-per-second"));
   if (step > 1 && step < self->total)
     g_print (", %.0f s left",
         (gdouble) (now - self->begin) / (step - 1) * (self->total - step) / G_USEC_PER_SEC);
@@ -192,7 +196,12 @@ main (int argc, char **argv)
       {NULL},
   };
   Watch self = {0};
-  Session session = {.application = &self,
+  Session session = {
+      .summary =
+          "Runs a pipeline description as gst-launch-1.0 does and shows how its training goes, "
+          "on one line; interrupted, it ends the stream, so that simclrtrainer writes its "
+          "checkpoint.",
+      .application = &self,
       .on_element = on_element,
       .before_text = before_text,
       .on_interrupt = on_interrupt,

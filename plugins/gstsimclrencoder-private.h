@@ -45,6 +45,7 @@ typedef struct
   GstClockTime batch_timeout;
   SimclrOutput output;
   SimclrPrecision precision;
+  guint calibration_frames;
   SimclrProvider provider;
   guint threads;
   guint nice;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gstsimclrframemeta.h"
+#include "gstsimclrlabels.h"
 #include "gstsimclrreplay.h"
 
 #include <gst/video/video.h>
@@ -35,6 +36,8 @@ typedef struct
   GstClockTime save_interval;
   gchar *location; /* NULL: none */
   gchar *model;    /* NULL: the one that is trained downstream */
+  gchar *labels;   /* NULL: every frame is taken in */
+  gdouble label_fraction;
 } GstSimclrReplaySettings;
 
 /* Frames taken in last, that a new one is compared with. */
@@ -95,6 +98,7 @@ struct _GstSimclrReplay
 
   GstSimclrReplaySettings settings; /* object lock */
   GstSimclrReplaySettings run;      /* a copy of them, constant from READY to PAUSED and back */
+  GstSimclrLabels *labels;          /* likewise; of the frames that are taken in, NULL: all */
 
   GMutex lock;
   GCond wake; /* for the source pad's task and inputs that wait: anything below has changed */
@@ -116,6 +120,7 @@ struct _GstSimclrReplay
   guint64 received;            /* frames since the start */
   guint64 ignored;             /* frames without a picture: GAP, CORRUPTED or empty */
   guint64 near;                /* frames too like those taken in before */
+  guint64 unlabelled;          /* frames left out for want of a label */
   guint64 cuts;                /* scene cuts that were seen */
   GQueue pending;              /* of GstEvent, to be sent before the next sample */
   gboolean need_segment;       /* a segment must be sent before the next sample */
@@ -161,6 +166,7 @@ GstCaps *gst_simclr_replay_get_input_caps (GstSimclrReplay *self);
 gboolean gst_simclr_replay_set_input_caps (
     GstSimclrReplay *self, GstSimclrReplayInput *input, GstCaps *caps);
 void gst_simclr_replay_reset_input (GstSimclrReplayInput *input);
+gboolean gst_simclr_replay_load_labels (GstSimclrReplay *self);
 GstFlowReturn gst_simclr_replay_take_frame (
     GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, guint64 number);
 
