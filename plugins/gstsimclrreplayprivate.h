@@ -106,11 +106,11 @@ struct _GstSimclrReplay
   /* lock */
   GPtrArray *inputs;                /* of GstSimclrReplayInput, owned */
   GstSimclrReplayInput *main_input; /* whose stream the output continues; NULL: none yet */
-  SimclrReplay *memory;        /* of GstSample; NULL below PAUSED */
-  GstFlowReturn flow;          /* of the source pad; what the sink pad returns */
-  gboolean input_ended;        /* EOS has come in, on all pads */
-  gboolean started;            /* a stream has begun */
-  gboolean filled;             /* min-fill was reached since the start */
+  SimclrReplay *memory;             /* of GstSample; NULL below PAUSED */
+  GstFlowReturn flow;               /* of the source pad; what the sink pad returns */
+  gboolean input_ended;             /* EOS has come in, on all pads */
+  gboolean started;                 /* a stream has begun */
+  gboolean filled;                  /* min-fill was reached since the start */
   gboolean located;            /* next_sample is known: the trainer was asked where to resume */
   guint64 next_sample;         /* position in the whole sequence, resumed part included */
   guint64 pushed;              /* samples of this run */

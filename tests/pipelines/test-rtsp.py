@@ -189,7 +189,8 @@ def watch(server, folder, *options, guard=''):
 
 def read_steps(path):
     with open(path) as file:
-        return [json.loads(line)['step'] for line in file.read().splitlines()]
+        lines = file.read().split('\n')[:-1]  # what follows the last newline is still being written
+    return [json.loads(line)['step'] for line in lines]
 
 
 def wait_for_steps(process, path, more):
