@@ -239,7 +239,9 @@ install_weights (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
           "Safetensors file to load weights from: a checkpoint of simclrtrainer, or a torchvision "
-          "ResNet, alone or inside the model of another SimCLR implementation; unset: none.",
+          "ResNet, alone or inside the model of another SimCLR implementation; with %d or %08llu "
+          "in "
+          "its name the newest of simclrtrainer's numbered ones. Unset: none.",
           NULL, FLAGS));
   g_object_class_install_property (klass, PROP_MODEL,
       g_param_spec_string ("model", "Model",

@@ -85,6 +85,9 @@
  * * `architecture` (#gchararray): for example `resnet18`
  * * `step` (#guint64): the training step of the weights
  *
+ * With GStreamer 1.26 or newer there is a #GstTensorMeta beside it, with one tensor `simclr-embedding`: float32,
+ * row-major, (`rows`, `size`), the same memory.
+ *
  * ## The meta SimclrBatch
  *
  * A training batch has a #GstCustomMeta `SimclrBatch` with the field `frames` (#GBytes of #guint64, one for
@@ -125,7 +128,6 @@
 #include "gstsimclrencoder-private.h"
 
 #include "gstsimclrembeddingmeta.h"
-#include "gstsimclrframemeta.h"
 #include "gstsimclrtensorcaps.h"
 
 GST_DEBUG_CATEGORY (gst_simclr_encoder_debug);
@@ -151,7 +153,7 @@ chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
       !_gst_simclr_encoder_negotiate (self)) {
     gst_pad_mark_reconfigure (self->srcpad);
     gst_buffer_unref (buffer);
-    return GST_PAD_IS_FLUSHING (self->srcpad) ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
+    return _gst_simclr_encoder_is_flushing (self) ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
   }
   switch (self->mode) {
   case GST_SIMCLR_ENCODER_MODE_VIDEO:
@@ -178,6 +180,7 @@ reset (GstSimclrEncoder *self)
   g_clear_pointer (&self->streams, g_free);
   g_clear_pointer (&self->frames, g_free);
   self->pairs = 0;
+  gst_simclr_streams_clear (&self->seen);
   self->stream = 0;
   gst_caps_replace (&self->caps, NULL);
   gst_video_info_init (&self->info);

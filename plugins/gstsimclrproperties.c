@@ -5,7 +5,7 @@
 
 #include <simclr/simclr.h>
 
-#define MOST_VALUES 8
+#define MOST_VALUES 16
 
 /* Descriptions in the order of the library's values. */
 typedef struct
@@ -51,7 +51,9 @@ static const Described described[] = {
             "DCL that weights pairs by how far apart their views are (DCLW)",
             "Logistic loss of the positive and of negatives",
             "The positive more similar than negatives by a margin",
-            "All views of a label are positives of each other; needs labels"}},
+            "All views of a label are positives of each other; needs labels",
+            "No contrast: fine-tuning of the whole encoder on labels (version 2)",
+            "No contrast: the probabilities of a fine-tuned teacher (version 2)"}},
     {simclr_optimizer_get_type,
         {"Layer-wise adaptive rate scaling with momentum (the paper's)",
             "Stochastic gradient descent with momentum", "Adam with decoupled weight decay"}},

@@ -207,8 +207,10 @@ typedef enum
  * @SIMCLR_LOSS_NT_LOGISTIC: logistic loss of the positive and of negatives (the paper's table 2)
  * @SIMCLR_LOSS_MARGIN_TRIPLET: the positive more similar than negatives by a margin (the paper's table 2)
  * @SIMCLR_LOSS_SUPERVISED: all views of a label are positives of each other (Khosla et al. 2020, L_out)
+ * @SIMCLR_LOSS_CROSS_ENTROPY: no contrast: fine-tuning on labels (version 2 of the paper)
+ * @SIMCLR_LOSS_DISTILLATION: no contrast: a fine-tuned teacher's probabilities (version 2 of the paper)
  *
- * The contrastive loss.
+ * What training minimises.
  */
 typedef enum
 {
@@ -218,6 +220,8 @@ typedef enum
   SIMCLR_LOSS_NT_LOGISTIC, /*< nick=nt-logistic >*/
   SIMCLR_LOSS_MARGIN_TRIPLET,
   SIMCLR_LOSS_SUPERVISED,
+  SIMCLR_LOSS_CROSS_ENTROPY,
+  SIMCLR_LOSS_DISTILLATION,
 } SimclrLoss;
 
 /**

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/nn/encoder-private.h>
 
+#include <simclr/simclr-enum-types.h>
 #include <simclr/simclr-error.h>
 #include <simclr/base/arena-private.h>
 #include <simclr/nn/forward-pass-private.h>
@@ -26,10 +27,12 @@ struct _SimclrEncoder
 
   SimclrWeights *
       weights; /* the newest that were set or snapshot; immutable; without floats while training has them */
-  SimclrResnet *resnet;
+  SimclrResnet *resnet; /* NULL until opened, as are parallel and inference */
   SimclrProvider provider;
   SimclrPrecision precision;
   SimclrParallel *parallel;
+  guint threads, nice;
+  guint calibration_frames; /* of int8 */
 
   /* Embedding */
   SimclrInference *inference;
@@ -43,7 +46,110 @@ struct _SimclrEncoder
   gint pass_is_out;       /* atomic */
 };
 
+#define DEFAULT_CALIBRATION_FRAMES 32
+
 G_DEFINE_FINAL_TYPE (SimclrEncoder, simclr_encoder, G_TYPE_OBJECT)
+
+enum
+{
+  PROP_0,
+  PROP_WEIGHTS,
+  PROP_PROVIDER,
+  PROP_PRECISION,
+  PROP_THREADS,
+  PROP_NICE,
+  PROP_CALIBRATION_FRAMES,
+};
+
+static void
+begin_inference (SimclrEncoder *self)
+{
+  self->inference =
+      _simclr_inference_new (self->resnet, self->provider, self->precision, self->parallel);
+  _simclr_inference_set_calibration_frames (self->inference, self->calibration_frames);
+}
+
+/* What cannot be done while an object is made, for it may fail: before anything is computed. */
+static gboolean
+open_encoder (SimclrEncoder *self, GError **error)
+{
+  if (self->resnet)
+    return TRUE;
+  if (!self->weights) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_VALUE,
+        "this encoder has no weights; they are given when it is made, or by set_weights");
+    return FALSE;
+  }
+  if (!_simclr_provider_choose (&self->provider, &self->precision, error))
+    return FALSE;
+  self->resnet = _simclr_resnet_new (self->weights->architecture, self->weights->width,
+      self->weights->stem, self->weights->input_size, error);
+  if (!self->resnet)
+    return FALSE;
+  self->step = self->weights->step;
+  self->parallel = _simclr_parallel_new (self->threads);
+  _simclr_parallel_set_nice (self->parallel, self->nice);
+  begin_inference (self);
+  return TRUE;
+}
+
+static void
+simclr_encoder_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  SimclrEncoder *self = SIMCLR_ENCODER (object);
+
+  switch (id) {
+  case PROP_WEIGHTS:
+    self->weights = g_value_dup_boxed (value);
+    break;
+  case PROP_PROVIDER:
+    self->provider = g_value_get_enum (value);
+    break;
+  case PROP_PRECISION:
+    self->precision = g_value_get_enum (value);
+    break;
+  case PROP_THREADS:
+    self->threads = g_value_get_uint (value);
+    break;
+  case PROP_NICE:
+    simclr_encoder_set_nice (self, g_value_get_uint (value));
+    break;
+  case PROP_CALIBRATION_FRAMES:
+    simclr_encoder_set_calibration_frames (self, g_value_get_uint (value));
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+}
+
+static void
+simclr_encoder_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  SimclrEncoder *self = SIMCLR_ENCODER (object);
+
+  switch (id) {
+  case PROP_WEIGHTS:
+    g_value_take_boxed (value, self->weights ? simclr_encoder_get_weights (self) : NULL);
+    break;
+  case PROP_PROVIDER:
+    g_value_set_enum (value, self->provider);
+    break;
+  case PROP_PRECISION:
+    g_value_set_enum (value, self->precision);
+    break;
+  case PROP_THREADS:
+    g_value_set_uint (value, self->threads);
+    break;
+  case PROP_NICE:
+    g_value_set_uint (value, self->nice);
+    break;
+  case PROP_CALIBRATION_FRAMES:
+    g_value_set_uint (value, self->calibration_frames);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+}
 
 static void
 simclr_encoder_finalize (GObject *object)
@@ -62,12 +168,41 @@ simclr_encoder_finalize (GObject *object)
 static void
 simclr_encoder_class_init (SimclrEncoderClass *klass)
 {
-  G_OBJECT_CLASS (klass)->finalize = simclr_encoder_finalize;
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  const GParamFlags once = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
+
+  object_class->set_property = simclr_encoder_set_property;
+  object_class->get_property = simclr_encoder_get_property;
+  object_class->finalize = simclr_encoder_finalize;
+
+  g_object_class_install_property (object_class, PROP_WEIGHTS,
+      g_param_spec_boxed ("weights", "Weights",
+          "The weights; they also say architecture, width, stem and input size.",
+          SIMCLR_TYPE_WEIGHTS, once));
+  g_object_class_install_property (object_class, PROP_PROVIDER,
+      g_param_spec_enum ("provider", "Provider", "Who computes convolutions.", SIMCLR_TYPE_PROVIDER,
+          SIMCLR_PROVIDER_AUTO, once));
+  g_object_class_install_property (object_class, PROP_PRECISION,
+      g_param_spec_enum ("precision", "Precision",
+          "Number format of activations and of what is multiplied.", SIMCLR_TYPE_PRECISION,
+          SIMCLR_PRECISION_AUTO, once));
+  g_object_class_install_property (object_class, PROP_THREADS,
+      g_param_spec_uint ("threads", "Threads", "Threads that compute; 0: one for each processor.",
+          0, G_MAXUINT, 0, once));
+  g_object_class_install_property (object_class, PROP_NICE,
+      g_param_spec_uint ("nice", "Nice",
+          "How much the threads that compute give way to others, as nice(1).", 0, 19, 0,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
+  g_object_class_install_property (object_class, PROP_CALIBRATION_FRAMES,
+      g_param_spec_uint ("calibration-frames", "Calibration frames",
+          "Pictures that are embedded in another precision first, for precision int8.", 1,
+          G_MAXUINT, DEFAULT_CALIBRATION_FRAMES, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
 }
 
 static void
 simclr_encoder_init (SimclrEncoder *self)
 {
+  self->calibration_frames = DEFAULT_CALIBRATION_FRAMES;
 }
 
 /**
@@ -77,6 +212,9 @@ simclr_encoder_init (SimclrEncoder *self)
  * @precision: number format
  * @threads: threads that compute, 0: one for each processor
  * @error: return location for an error
+ *
+ * Made with properties instead (g_object_new(), `Simclr.Encoder(weights=...)` in Python), an encoder says what is
+ * not to be had when it first computes.
  *
  * Returns: (transfer full): an encoder, or %NULL with @error set when provider or precision are not to be
  *   had here (%SIMCLR_ERROR_UNSUPPORTED)
@@ -89,20 +227,10 @@ simclr_encoder_new (SimclrWeights *weights, SimclrProvider provider, SimclrPreci
 
   g_return_val_if_fail (weights != NULL, NULL);
 
-  self = g_object_new (SIMCLR_TYPE_ENCODER, NULL);
-  self->provider = provider;
-  self->precision = precision;
-  if (!_simclr_provider_choose (&self->provider, &self->precision, error))
+  self = g_object_new (SIMCLR_TYPE_ENCODER, "weights", weights, "provider", provider, "precision",
+      precision, "threads", threads, NULL);
+  if (!open_encoder (self, error))
     return NULL;
-  self->resnet = _simclr_resnet_new (
-      weights->architecture, weights->width, weights->stem, weights->input_size, error);
-  if (!self->resnet)
-    return NULL;
-  self->weights = simclr_weights_ref (weights);
-  self->step = weights->step;
-  self->parallel = _simclr_parallel_new (threads);
-  self->inference =
-      _simclr_inference_new (self->resnet, self->provider, self->precision, self->parallel);
   return g_steal_pointer (&self);
 }
 
@@ -121,7 +249,9 @@ simclr_encoder_set_nice (SimclrEncoder *self, guint nice)
   g_return_if_fail (SIMCLR_IS_ENCODER (self));
   g_return_if_fail (nice <= 19);
 
-  _simclr_parallel_set_nice (self->parallel, nice);
+  self->nice = nice;
+  if (self->parallel)
+    _simclr_parallel_set_nice (self->parallel, nice);
 }
 
 /**
@@ -139,7 +269,9 @@ simclr_encoder_set_calibration_frames (SimclrEncoder *self, guint frames)
   g_return_if_fail (SIMCLR_IS_ENCODER (self));
   g_return_if_fail (frames > 0);
 
-  _simclr_inference_set_calibration_frames (self->inference, frames);
+  self->calibration_frames = frames;
+  if (self->inference)
+    _simclr_inference_set_calibration_frames (self->inference, frames);
 }
 
 /**
@@ -153,12 +285,14 @@ simclr_encoder_is_calibrated (SimclrEncoder *self)
 {
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), FALSE);
 
-  return _simclr_inference_is_calibrated (self->inference);
+  return self->inference && _simclr_inference_is_calibrated (self->inference);
 }
 
 static gboolean
 check_pictures (SimclrEncoder *self, const gfloat *pictures, guint n, GError **error)
 {
+  if (!open_encoder (self, error))
+    return FALSE;
   if (pictures == NULL || n == 0) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE, "there is no picture to encode");
     return FALSE;
@@ -246,47 +380,6 @@ simclr_encoder_encode (SimclrEncoder *self, const gfloat *pictures, guint n_pict
   return output == SIMCLR_OUTPUT_REPRESENTATION || project (self, h, n_pictures, embeddings, error);
 }
 
-/**
- * simclr_encoder_encode_array: (rename-to simclr_encoder_encode)
- * @self: an encoder
- * @pictures: (array length=n_floats): (pictures, size, size, 3) floats in [0, 1]
- * @n_floats: floats of @pictures
- * @output: representation, or projection scaled to unit length
- * @n_embedding_floats: (out): pictures times the embedding size
- * @error: return location for an error
- *
- * Embeds pictures with the running statistics; the form for languages with arrays.
- *
- * Returns: (array length=n_embedding_floats) (transfer full): the embeddings row by row, or %NULL with
- *   @error set
- */
-gfloat *
-simclr_encoder_encode_array (SimclrEncoder *self, const gfloat *pictures, gsize n_floats,
-    SimclrOutput output, gsize *n_embedding_floats, GError **error)
-{
-  g_autofree gfloat *embeddings = NULL;
-  gsize picture, n, size;
-
-  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
-
-  *n_embedding_floats = 0;
-  picture = _simclr_resnet_get_floats (self->resnet, 0);
-  n = n_floats / picture;
-  if (n == 0 || n_floats % picture != 0 || n > G_MAXUINT) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
-        "%" G_GSIZE_FORMAT " floats are no whole number of %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT
-        " pictures of three colours",
-        n_floats, self->resnet->input_size, self->resnet->input_size);
-    return NULL;
-  }
-  size = simclr_encoder_get_embedding_size (self, output);
-  embeddings = g_new (gfloat, n * MAX (size, 1));
-  if (!simclr_encoder_encode (self, pictures, (guint) n, output, embeddings, error))
-    return NULL;
-  *n_embedding_floats = n * size;
-  return g_steal_pointer (&embeddings);
-}
-
 static gboolean
 same_shape (SimclrWeights *a, SimclrWeights *b)
 {
@@ -311,7 +404,7 @@ simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError 
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), FALSE);
   g_return_val_if_fail (weights != NULL, FALSE);
 
-  if (!same_shape (self->weights, weights)) {
+  if (self->weights && !same_shape (self->weights, weights)) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
         "the new weights are for another architecture, width, stem or input size");
     return FALSE;
@@ -321,10 +414,11 @@ simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError 
     return FALSE;
   }
   weights = simclr_weights_ref (weights);
-  simclr_weights_unref (self->weights);
+  g_clear_pointer (&self->weights, simclr_weights_unref);
   self->weights = weights;
   self->step = weights->step;
-  _simclr_inference_weights_changed (self->inference);
+  if (self->inference)
+    _simclr_inference_weights_changed (self->inference);
   self->weights_stale = FALSE;
   g_clear_pointer (&self->head, _simclr_projection_head_free);
   if (self->training)
@@ -336,13 +430,16 @@ simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError 
  * simclr_encoder_get_weights:
  * @self: an encoder
  *
- * Returns: (transfer full): the weights as they are now; a copy where training changed them
+ * Returns: (transfer full) (nullable): the weights as they are now; a copy where training changed them; %NULL
+ *   where the encoder was made without
  */
 SimclrWeights *
 simclr_encoder_get_weights (SimclrEncoder *self)
 {
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
 
+  if (!self->weights)
+    return NULL;
   if (self->weights_stale) {
     SimclrWeights *snapshot = _simclr_encoder_snapshot (self);
 
@@ -359,21 +456,21 @@ simclr_encoder_get_weights (SimclrEncoder *self)
  * @self: an encoder
  * @output: which embedding
  *
- * Returns: floats of one embedding; 0 for the projection where there is no head
+ * Returns: floats of one embedding; 0 for the projection where there is no head, or without weights
  */
 guint
 simclr_encoder_get_embedding_size (SimclrEncoder *self, SimclrOutput output)
 {
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), 0);
 
-  return simclr_weights_get_embedding_size (self->weights, output);
+  return self->weights ? simclr_weights_get_embedding_size (self->weights, output) : 0;
 }
 
 /**
  * simclr_encoder_get_provider:
  * @self: an encoder
  *
- * Returns: who computes the convolutions, never auto
+ * Returns: who computes the convolutions, never auto once something was computed
  */
 SimclrProvider
 simclr_encoder_get_provider (SimclrEncoder *self)
@@ -387,7 +484,7 @@ simclr_encoder_get_provider (SimclrEncoder *self)
  * simclr_encoder_get_precision:
  * @self: an encoder
  *
- * Returns: the number format, never auto
+ * Returns: the number format, never auto once something was computed
  */
 SimclrPrecision
 simclr_encoder_get_precision (SimclrEncoder *self)
@@ -414,6 +511,26 @@ simclr_encoder_set_microbatch_size (SimclrEncoder *self, guint pairs)
   g_return_if_fail (SIMCLR_IS_ENCODER (self));
 
   self->microbatch = pairs;
+}
+
+gboolean
+_simclr_encoder_count_pictures (SimclrEncoder *self, gsize floats, guint *n, GError **error)
+{
+  gsize picture, count;
+
+  if (!open_encoder (self, error))
+    return FALSE;
+  picture = _simclr_resnet_get_floats (self->resnet, 0);
+  count = floats / picture;
+  if (count == 0 || floats % picture != 0 || count > G_MAXUINT) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "%" G_GSIZE_FORMAT " floats are no whole number of %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT
+        " pictures of three colours",
+        floats, self->resnet->input_size, self->resnet->input_size);
+    return FALSE;
+  }
+  *n = (guint) count;
+  return TRUE;
 }
 
 void
@@ -511,37 +628,6 @@ simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views,
   return _simclr_forward_pass_new (self, n_views, embeddings);
 }
 
-/**
- * simclr_encoder_forward_array: (rename-to simclr_encoder_forward)
- * @self: an encoder
- * @views: (array length=n_floats): (views, size, size, 3) floats, rows a0 b0 a1 b1 ...
- * @n_floats: floats of @views
- * @error: return location for an error
- *
- * Embeds a batch with its own statistics and keeps what going backward needs; the form for languages
- * with arrays.
- *
- * Returns: (transfer full): the forward pass, or %NULL with @error set
- */
-SimclrForwardPass *
-simclr_encoder_forward_array (
-    SimclrEncoder *self, const gfloat *views, gsize n_floats, GError **error)
-{
-  gsize view;
-
-  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
-
-  view = _simclr_resnet_get_floats (self->resnet, 0);
-  if (n_floats % view != 0 || n_floats / view > G_MAXUINT) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
-        "%" G_GSIZE_FORMAT " floats are no whole number of %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT
-        " views of three colours",
-        n_floats, self->resnet->input_size, self->resnet->input_size);
-    return NULL;
-  }
-  return simclr_encoder_forward (self, views, (guint) (n_floats / view), error);
-}
-
 void
 _simclr_encoder_backward (SimclrEncoder *self, const gfloat *gradient)
 {
@@ -560,10 +646,32 @@ _simclr_encoder_get_parameters (SimclrEncoder *self)
   return _simclr_training_get_parameters (self->training);
 }
 
+void
+_simclr_encoder_get_views (SimclrEncoder *self, gfloat *views)
+{
+  _simclr_training_get_pictures (self->training, views);
+}
+
 SimclrParallel *
 _simclr_encoder_get_parallel (SimclrEncoder *self)
 {
   return self->parallel;
+}
+
+void
+_simclr_encoder_share_parallel (SimclrEncoder *self, SimclrParallel *parallel)
+{
+  g_assert (self->training == NULL);
+  _simclr_inference_free (self->inference);
+  _simclr_parallel_unref (self->parallel);
+  self->parallel = _simclr_parallel_ref (parallel);
+  begin_inference (self);
+}
+
+SimclrWeights *
+_simclr_encoder_peek_weights (SimclrEncoder *self)
+{
+  return self->weights;
 }
 
 void

@@ -33,6 +33,9 @@ SIMCLR_API
 gfloat *simclr_encoder_encode_array (SimclrEncoder *self, const gfloat *pictures, gsize n_floats,
     SimclrOutput output, gsize *n_embedding_floats, GError **error);
 SIMCLR_API
+GBytes *simclr_encoder_encode_bytes (SimclrEncoder *self, GBytes *pictures, SimclrOutput output,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
 gboolean simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError **error);
 SIMCLR_API
 SimclrWeights *simclr_encoder_get_weights (SimclrEncoder *self) G_GNUC_WARN_UNUSED_RESULT;
@@ -52,6 +55,9 @@ SimclrForwardPass *simclr_encoder_forward (SimclrEncoder *self, const gfloat *vi
 SIMCLR_API
 SimclrForwardPass *simclr_encoder_forward_array (SimclrEncoder *self, const gfloat *views,
     gsize n_floats, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
+SimclrForwardPass *simclr_encoder_forward_bytes (
+    SimclrEncoder *self, GBytes *views, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
 SimclrEncoder *simclr_forward_pass_get_encoder (SimclrForwardPass *self);
 SIMCLR_API
