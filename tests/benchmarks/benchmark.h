@@ -56,7 +56,8 @@ parse_options (int argc, char **argv, const gchar *summary)
       {"microbatch", 0, 0, G_OPTION_ARG_INT, &o.microbatch, "Pairs at a time (all)", "N"},
       {"threads", 0, 0, G_OPTION_ARG_INT, &o.threads, "0: one for each processor", "N"},
       {"provider", 0, 0, G_OPTION_ARG_STRING, &o.provider, "auto, openblas, onednn", "NAME"},
-      {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "auto, float32, bfloat16", "NAME"},
+      {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "auto, float32, bfloat16, int8",
+          "NAME"},
       {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds, "For each figure (2)", "S"},
       {NULL},
   };
