@@ -244,7 +244,7 @@ find_moment (SimclrIndex *index, const Options *options, Question *question, GEr
   question->cell.picture =
       sheet_picture_new (match->thumbnail, match->thumbnail_width, match->thumbnail_height);
   question->cell.caption = g_strdup_printf (
-      "%s%s%s\nsearched for", match->stream, *match->stream != '\0' ? " " : "", when);
+      "%s%s%s, searched for", match->stream, *match->stream != '\0' ? "\n" : "", when);
   return question->embedding != NULL;
 }
 
@@ -287,8 +287,8 @@ draw (const Question *question, GPtrArray *matches, const gchar *path, GError **
 
     cells[i + 1].picture =
         sheet_picture_new (match->thumbnail, match->thumbnail_width, match->thumbnail_height);
-    cells[i + 1].caption =
-        g_strdup_printf ("%s\n%s   %.3f", match->stream, when, match->similarity);
+    cells[i + 1].caption = g_strdup_printf ("%s%s%s   %.3f", match->stream,
+        *match->stream != '\0' ? "\n" : "", when, match->similarity);
   }
   written = sheet_write (cells, matches->len + 1, path, error);
   for (guint i = 1; i <= matches->len; i++)
