@@ -99,16 +99,17 @@ add_neighbour (GstSimclrReplay *self, const GstSimclrReplayTaken *taken, GstBuff
         buffer, gst_sample_get_buffer (neighbour), original_time (neighbour));
 }
 
-/* Which frame of the input it is; one from a file is none. */
+/* Which frame of which input it is; one from a file is none. */
 static void
 add_number (GstSample *frame, GstBuffer *buffer)
 {
   const GstStructure *info = gst_sample_get_info (frame);
   guint64 number = GST_SIMCLR_NO_FRAME;
+  guint stream = 0;
 
-  if (info != NULL)
-    gst_structure_get_uint64 (info, "number", &number);
-  gst_simclr_frame_meta_set (buffer, number);
+  gst_structure_get_uint64 (info, "number", &number);
+  gst_structure_get_uint (info, "stream", &stream);
+  gst_simclr_frame_meta_set (buffer, number, stream);
 }
 
 /* A new buffer around the stored frame's memory, with a place on the output's timeline. */

@@ -18,8 +18,12 @@ typedef struct
 {
   gchar *location;
   gchar *labels;
+  gchar *teacher;
+  gchar *tensorboard;
+  guint64 tensorboard_interval; /* at least 1 */
   guint64 checkpoint_interval;
   guint64 publish_interval;
+  guint max_files; /* 0: all are kept */
   gboolean resume;
 } GstSimclrTrainerSettings;
 
@@ -34,7 +38,8 @@ struct _GstSimclrTrainer
   gint64 playing_since;                /* object lock: monotonic time */
 
   /* Set on the way to PAUSED, then constant. */
-  gchar *location; /* NULL: no checkpoint */
+  gchar *location; /* NULL: no checkpoint; may be numbered */
+  guint max_files;
   guint64 total_steps;
   guint64 first_step;      /* where this run began */
   GstSimclrLabels *labels; /* NULL: none */
@@ -47,14 +52,18 @@ struct _GstSimclrTrainer
   guint64 step;
   guint64 saved_step;
   guint skipped_in_a_row;
-  gboolean collapsed, diverging; /* and that was said */
-  gboolean unlabelled;           /* frames without a label were, and that was said */
-  gint64 warned_at, progress_at; /* monotonic times; 0: never */
+  gboolean unsound;               /* the last step's weights are not worth keeping */
+  gboolean publish_due, save_due; /* as soon as they are */
+  gboolean collapsed, diverging;  /* and that was said */
+  gboolean unlabelled;            /* frames without a label were, and that was said */
+  gint64 warned_at, progress_at;  /* monotonic times; 0: never */
   gdouble loss;
   gboolean in_progress;
   gboolean finished;
   GstSimclrRate rate;
   GstSimclrBranch branch;
+  SimclrSummaryWriter *summaries; /* NULL: none */
+  gboolean summaries_failed;      /* and that was said */
 };
 
 /* Properties (gstsimclrtrainer-properties.c). new_trainer makes one with the settings of this moment. */
@@ -75,7 +84,13 @@ gboolean _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final);
 
 /* Labels (gstsimclrtrainer-labels.c). load posts errors; label tells the pass what its views show. */
 gboolean _gst_simclr_trainer_load_labels (GstSimclrTrainer *self);
+gboolean _gst_simclr_trainer_load_teacher (GstSimclrTrainer *self);
 void _gst_simclr_trainer_label (GstSimclrTrainer *self, GstBuffer *buffer, SimclrForwardPass *pass);
+
+/* Curves (gstsimclrtrainer-tensorboard.c), from first_step on. Errors and warnings are posted. */
+gboolean _gst_simclr_trainer_open_summaries (GstSimclrTrainer *self);
+void _gst_simclr_trainer_write_summary (
+    GstSimclrTrainer *self, const SimclrTrainingStatistics *statistics, gdouble pairs_per_second);
 
 /* Weights of so many skipped steps in a row are no longer worth keeping, or training. */
 #define GST_SIMCLR_TRAINER_DIVERGING 10

@@ -7,6 +7,7 @@
 
 #define DEFAULT_CHECKPOINT_INTERVAL 100
 #define DEFAULT_PUBLISH_INTERVAL 1
+#define DEFAULT_TENSORBOARD_INTERVAL 1
 
 /* Ids from PROP_LIBRARY on are SimclrTrainer's writable properties. */
 enum
@@ -14,7 +15,11 @@ enum
   PROP_0,
   PROP_LOCATION,
   PROP_LABELS,
+  PROP_TEACHER,
+  PROP_TENSORBOARD,
+  PROP_TENSORBOARD_INTERVAL,
   PROP_CHECKPOINT_INTERVAL,
+  PROP_MAX_FILES,
   PROP_RESUME,
   PROP_PUBLISH_INTERVAL,
   PROP_STEP,
@@ -39,8 +44,22 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     g_free (self->settings.labels);
     self->settings.labels = g_value_dup_string (value);
     break;
+  case PROP_TEACHER:
+    g_free (self->settings.teacher);
+    self->settings.teacher = g_value_dup_string (value);
+    break;
+  case PROP_TENSORBOARD:
+    g_free (self->settings.tensorboard);
+    self->settings.tensorboard = g_value_dup_string (value);
+    break;
+  case PROP_TENSORBOARD_INTERVAL:
+    self->settings.tensorboard_interval = g_value_get_uint64 (value);
+    break;
   case PROP_CHECKPOINT_INTERVAL:
     self->settings.checkpoint_interval = g_value_get_uint64 (value);
+    break;
+  case PROP_MAX_FILES:
+    self->settings.max_files = g_value_get_uint (value);
     break;
   case PROP_RESUME:
     self->settings.resume = g_value_get_boolean (value);
@@ -87,8 +106,20 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   case PROP_LABELS:
     g_value_set_string (value, self->settings.labels);
     break;
+  case PROP_TEACHER:
+    g_value_set_string (value, self->settings.teacher);
+    break;
+  case PROP_TENSORBOARD:
+    g_value_set_string (value, self->settings.tensorboard);
+    break;
+  case PROP_TENSORBOARD_INTERVAL:
+    g_value_set_uint64 (value, self->settings.tensorboard_interval);
+    break;
   case PROP_CHECKPOINT_INTERVAL:
     g_value_set_uint64 (value, self->settings.checkpoint_interval);
+    break;
+  case PROP_MAX_FILES:
+    g_value_set_uint (value, self->settings.max_files);
     break;
   case PROP_RESUME:
     g_value_set_boolean (value, self->settings.resume);
@@ -133,20 +164,41 @@ _gst_simclr_trainer_install_properties (GObjectClass *klass)
   klass->get_property = get_property;
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
-          "Safetensors file that checkpoints are written to, and the encoder with them; unset: "
-          "none is written.",
+          "Safetensors file that checkpoints are written to, and the encoder with them; with %d or "
+          "%08llu in its name each checkpoint is a file of its own, numbered by step. Unset: none.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
-          "UTF-8 text file that says what frames show, for loss=supervised and the online probe: "
-          "line n is the label of frame n, counted in the order they come in; an empty line is "
-          "none. Unset: no labels.",
+          "UTF-8 text file that says what frames show, for loss=cross-entropy, loss=supervised and "
+          "the online probe: line n is the label of frame n, counted in the order they come in; an "
+          "empty line is none. Unset: no labels.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TEACHER,
+      g_param_spec_string ("teacher", "Teacher",
+          "Safetensors file of a fine-tuned encoder, of any architecture and width, whose "
+          "probabilities loss=distillation teaches.",
+          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TENSORBOARD,
+      g_param_spec_string ("tensorboard", "TensorBoard",
+          "Folder in which each run begins an event file with its curves, for TensorBoard; made if "
+          "it is not there. Unset: none is written.",
+          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TENSORBOARD_INTERVAL,
+      g_param_spec_uint64 ("tensorboard-interval", "TensorBoard interval",
+          "Steps from one point of the curves to the next; a point of all curves takes half a "
+          "kilobyte.",
+          1, G_MAXUINT64, DEFAULT_TENSORBOARD_INTERVAL,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
   g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
       g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",
           "Steps from one checkpoint to the next; 0: only at the end and on the way to READY.", 0,
           G_MAXUINT64, DEFAULT_CHECKPOINT_INTERVAL,
           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (klass, PROP_MAX_FILES,
+      g_param_spec_uint ("max-files", "Most files",
+          "Checkpoints that are kept where location is numbered: older ones are deleted after a "
+          "new one has been written; 0: all.",
+          0, G_MAXUINT, 0, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_RESUME,
       g_param_spec_boolean ("resume", "Resume",
           "Go on from the checkpoint at location, if there is one; otherwise it is overwritten.",
@@ -175,6 +227,7 @@ _gst_simclr_trainer_init_settings (GstSimclrTrainer *self)
   self->prototype = simclr_trainer_new ();
   self->settings.checkpoint_interval = DEFAULT_CHECKPOINT_INTERVAL;
   self->settings.publish_interval = DEFAULT_PUBLISH_INTERVAL;
+  self->settings.tensorboard_interval = DEFAULT_TENSORBOARD_INTERVAL;
 }
 
 void
@@ -182,6 +235,8 @@ _gst_simclr_trainer_clear_settings (GstSimclrTrainer *self)
 {
   g_free (self->settings.location);
   g_free (self->settings.labels);
+  g_free (self->settings.teacher);
+  g_free (self->settings.tensorboard);
   g_object_unref (self->prototype);
 }
 

@@ -14,6 +14,7 @@
 #include <simclr/nn/encoder.h>
 #include <simclr/nn/model.h>
 #include <simclr/io/onnx-export.h>
+#include <simclr/io/summary-writer.h>
 #include <simclr/train/replay.h>
 #include <simclr/train/trainer.h>
 #include <simclr/evaluate/classifier.h>
