@@ -50,6 +50,7 @@ typedef struct
   SheetCell cell;
   guint64 number; /* of the entry that it is */
   gboolean is_entry;
+  gchar *encoder; /* that embedded it, as simclrindex says it; NULL: the index's */
 } Question;
 
 static gboolean fail (GError **error, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
@@ -163,6 +164,7 @@ copy_embedding (GstSample *sample, Question *question)
   GstCustomMeta *meta =
       gst_buffer_get_custom_meta (gst_sample_get_buffer (sample), "SimclrEmbedding");
   g_autoptr (GBytes) floats = NULL;
+  guint64 step = 0;
 
   if (meta == NULL || !gst_structure_get (gst_custom_meta_get_structure (meta), "embedding",
                           G_TYPE_BYTES, &floats, NULL))
@@ -170,7 +172,23 @@ copy_embedding (GstSample *sample, Question *question)
   question->floats = g_bytes_get_size (floats) / sizeof (gfloat);
   question->embedding =
       g_memdup2 (g_bytes_get_data (floats, NULL), question->floats * sizeof (gfloat));
+  gst_structure_get_uint64 (gst_custom_meta_get_structure (meta), "step", &step);
+  question->encoder = g_strdup_printf ("%s, step %" G_GUINT64_FORMAT,
+      gst_structure_get_string (gst_custom_meta_get_structure (meta), "architecture"), step);
   return TRUE;
+}
+
+/* What two encoders make of a picture has nothing in common. */
+static void
+compare_encoders (SimclrIndex *index, const Question *question)
+{
+  g_autofree gchar *encoder = simclr_index_dup_encoder (index);
+
+  if (question->encoder != NULL && encoder != NULL && !g_str_equal (encoder, question->encoder))
+    g_printerr (
+        "The index was made by another encoder (%s) than the picture was embedded with (%s): "
+        "what is found may not look alike.\n",
+        encoder, question->encoder);
 }
 
 static gboolean
@@ -226,7 +244,7 @@ find_moment (SimclrIndex *index, const Options *options, Question *question, GEr
   question->cell.picture =
       sheet_picture_new (match->thumbnail, match->thumbnail_width, match->thumbnail_height);
   question->cell.caption = g_strdup_printf (
-      "%s%s%s\nsearched for", match->stream, *match->stream != '\0' ? " " : "", when);
+      "%s%s%s, searched for", match->stream, *match->stream != '\0' ? "\n" : "", when);
   return question->embedding != NULL;
 }
 
@@ -235,6 +253,8 @@ static GPtrArray *
 search (SimclrIndex *index, const Options *options, const Question *question, GError **error)
 {
   gint64 begin = G_MININT64, end = G_MAXINT64;
+  const gchar *within =
+      options->within == NULL && !question->is_entry ? options->stream : options->within;
   guint wanted = (guint) options->matches;
   GPtrArray *matches;
 
@@ -242,8 +262,7 @@ search (SimclrIndex *index, const Options *options, const Question *question, GE
       (options->to != NULL && !parse_time (options->to, &end, error)))
     return NULL;
   matches = simclr_index_search (index, question->embedding, question->floats,
-      wanted + question->is_entry, options->within, begin, end, (guint64) (options->apart * 1e9),
-      error);
+      wanted + question->is_entry, within, begin, end, (guint64) (options->apart * 1e9), error);
   for (guint i = 0; matches != NULL && question->is_entry && i < matches->len; i++) {
     if (((SimclrMatch *) g_ptr_array_index (matches, i))->number == question->number) {
       g_ptr_array_remove_index (matches, i);
@@ -268,8 +287,8 @@ draw (const Question *question, GPtrArray *matches, const gchar *path, GError **
 
     cells[i + 1].picture =
         sheet_picture_new (match->thumbnail, match->thumbnail_width, match->thumbnail_height);
-    cells[i + 1].caption =
-        g_strdup_printf ("%s\n%s   %.3f", match->stream, when, match->similarity);
+    cells[i + 1].caption = g_strdup_printf ("%s%s%s   %.3f", match->stream,
+        *match->stream != '\0' ? "\n" : "", when, match->similarity);
   }
   written = sheet_write (cells, matches->len + 1, path, error);
   for (guint i = 1; i <= matches->len; i++)
@@ -339,6 +358,8 @@ run (const Options *options, gchar **words, gint n_words, GError **error)
                              : embed_picture (words[1], options->encoder, &question, error);
   matches = done ? search (index, options, &question, error) : NULL;
   done = matches != NULL;
+  if (done)
+    compare_encoders (index, &question);
   if (done && options->json)
     print_json (matches);
   else if (done)
@@ -347,6 +368,7 @@ run (const Options *options, gchar **words, gint n_words, GError **error)
     done = draw (&question, matches, options->sheet, error);
   sheet_cell_clear (&question.cell);
   g_free (question.embedding);
+  g_free (question.encoder);
   return done;
 }
 
@@ -359,7 +381,8 @@ main (int argc, char **argv)
           "Weights that the index was made with, for a picture", "FILE"},
       {"at", 0, 0, G_OPTION_ARG_STRING, &o.at, "Search for what is seen then, instead of a picture",
           "TIME"},
-      {"stream", 0, 0, G_OPTION_ARG_STRING, &o.stream, "Of which stream (any)", "NAME"},
+      {"stream", 0, 0, G_OPTION_ARG_STRING, &o.stream, "Of which stream; with a picture like --in",
+          "NAME"},
       {"in", 0, 0, G_OPTION_ARG_STRING, &o.within, "Only moments of this stream", "NAME"},
       {"from", 0, 0, G_OPTION_ARG_STRING, &o.from, "Only moments from then on", "TIME"},
       {"to", 0, 0, G_OPTION_ARG_STRING, &o.to, "Only moments until then", "TIME"},

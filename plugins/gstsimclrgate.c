@@ -9,7 +9,8 @@
  * Near-duplicates end here. A frame passes when its embedding (the meta of simclrencoder) is at least
  * #simclrgate:threshold away from that of the last frame that passed, as one minus the cosine of the angle
  * between them: 0 is the same, 1 has nothing in common. So one frame of each scene is kept, and of a scene that
- * changes slowly as many as it changes.
+ * changes slowly as many as it changes. How far scenes are apart depends on the encoder: one that learned little
+ * keeps all near to each other. #simclrgate:stats and messages help to find the threshold.
  *
  * #simclrgate:min-interval bounds how often frames pass, #simclrgate:max-interval how long none does. The
  * first frame passes, as does the first after a flush or a change of caps. Frames without an embedding
@@ -47,7 +48,7 @@
 GST_DEBUG_CATEGORY_STATIC (gst_simclr_gate_debug);
 #define GST_CAT_DEFAULT gst_simclr_gate_debug
 
-#define DEFAULT_THRESHOLD 0.2
+#define DEFAULT_THRESHOLD 0.1
 
 enum
 {

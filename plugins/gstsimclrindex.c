@@ -19,7 +19,8 @@
  * #simclrindex:location is a folder: files of 2048 moments each, and a log of those that follow. It goes on where the
  * run before ended. What was stored is there whatever happens to the process; a damaged file is an error that names
  * it. With #simclrindex:max-entries the oldest go. A moment takes 5 bytes a float (2.5 KB for 512) and 3 bytes a
- * pixel of its thumbnail. Without a location the index ends with the run.
+ * pixel of its thumbnail. Without a location the index ends with the run. Each 2048th moment writes a file, which
+ * takes a moment on a slow disk: as for all that computes, a live camera wants a `queue` before it.
  *
  * One element fills an index at a time. Several cameras go into one by a `funnel`, or into an index each.
  *

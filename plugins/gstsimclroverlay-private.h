@@ -38,7 +38,8 @@ struct _GstSimclrOverlay
   GstCaps *caps; /* of the input */
   gboolean attaches;
   GstSimclrPanelContent content;
-  GstClockTime said; /* when content was last told */
+  GstClockTime said;         /* when content was last told, */
+  GstClockTime nearest_said; /* and the nearest moment in it */
   GstSimclrPanelContent drawn;
   guint drawn_version;
   GstVideoOverlayComposition *panel; /* of drawn, NULL: nothing to draw, or to be drawn */

@@ -21,6 +21,7 @@ enum
   PROP_SHOW_CONFIDENCE,
   PROP_SHOW_NOVELTY,
   PROP_SHOW_SCORES,
+  PROP_SHOW_NEAREST,
   PROP_HOLD,
   PROP_TEXT,
   PROP_SILENT,
@@ -91,6 +92,9 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_SHOW_SCORES:
     settings->style.show_scores = g_value_get_boolean (value);
     break;
+  case PROP_SHOW_NEAREST:
+    settings->style.show_nearest = g_value_get_boolean (value);
+    break;
   case PROP_HOLD:
     settings->hold = g_value_get_uint64 (value);
     break;
@@ -141,6 +145,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_SHOW_SCORES:
     g_value_set_boolean (value, settings->style.show_scores);
+    break;
+  case PROP_SHOW_NEAREST:
+    g_value_set_boolean (value, settings->style.show_nearest);
     break;
   case PROP_HOLD:
     g_value_set_uint64 (value, settings->hold);
@@ -205,6 +212,8 @@ install_look (GObjectClass *klass)
       "Whether the best labels, up to five, are listed with their scores, where there are two or "
       "more.",
       TRUE);
+  install_flag (klass, PROP_SHOW_NEAREST, "show-nearest", "Show nearest",
+      "Whether the stored moment most like the frame is shown, where simclrindex tells it.", TRUE);
   g_object_class_install_property (klass, PROP_HOLD,
       g_param_spec_uint64 ("hold", "Hold",
           "How long in nanoseconds a classification stays on the frames after it that have none; "
@@ -240,7 +249,8 @@ _gst_simclr_overlay_init_settings (GstSimclrOverlay *self)
           .auto_resize = TRUE,
           .show_confidence = TRUE,
           .show_novelty = TRUE,
-          .show_scores = TRUE},
+          .show_scores = TRUE,
+          .show_nearest = TRUE},
       .hold = DEFAULT_HOLD,
   };
 }

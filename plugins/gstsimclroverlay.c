@@ -1,4 +1,4 @@
-/* simclroverlay: draws what simclrclassifier said of a frame into it.
+/* simclroverlay: draws what simclrclassifier and simclrindex said of a frame into it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /**
@@ -15,6 +15,9 @@
  * itself (glimagesink, xvimagesink and others), the panel goes there as a #GstVideoOverlayCompositionMeta and
  * the frame stays as it is. It is drawn anew only when what it says changes, and frames without anything to say
  * pass untouched.
+ *
+ * Behind `simclrindex nearest=true` the panel also shows the stored moment that is most like the frame: its
+ * thumbnail, time and stream (meta `SimclrNearest`).
  *
  * Sizes follow the height of the frame with #simclroverlay:auto-resize: lengths, and a size in
  * #simclroverlay:font-desc, are meant for 480 lines. A classification stays on the frames after it that have
@@ -34,6 +37,7 @@
 #include "gstsimclroverlay-private.h"
 
 #include "gstsimclrclassificationmeta.h"
+#include "gstsimclrnearestmeta.h"
 
 GST_DEBUG_CATEGORY (gst_simclr_overlay_debug);
 #define GST_CAT_DEFAULT gst_simclr_overlay_debug
@@ -62,7 +66,19 @@ forget (GstSimclrOverlay *self)
 {
   gst_simclr_panel_content_clear (&self->content);
   self->content = (GstSimclrPanelContent){0};
-  self->said = GST_CLOCK_TIME_NONE;
+  self->said = self->nearest_said = GST_CLOCK_TIME_NONE;
+}
+
+static void
+forget_classification (GstSimclrOverlay *self)
+{
+  GstSimclrPanelNearest nearest = self->content.nearest;
+  GstClockTime said = self->nearest_said;
+
+  self->content.nearest = (GstSimclrPanelNearest){0};
+  forget (self);
+  self->content.nearest = nearest;
+  self->nearest_said = said;
 }
 
 static gboolean
@@ -88,19 +104,32 @@ sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
   return gst_pad_event_default (pad, parent, event);
 }
 
+static gboolean
+still_holds (GstClockTime said, GstClockTime now, GstClockTime hold)
+{
+  return GST_CLOCK_TIME_IS_VALID (now) && GST_CLOCK_TIME_IS_VALID (said) && now >= said &&
+         now - said < hold;
+}
+
 /* What this frame says, or what one not too long ago said. */
 static void
 read_frame (GstSimclrOverlay *self, GstBuffer *buffer, const GstSimclrOverlaySettings *settings)
 {
   GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, GST_SIMCLR_CLASSIFICATION_META_NAME);
+  const GstStructure *nearest = gst_buffer_get_simclr_nearest (buffer);
   GstClockTime now = GST_BUFFER_PTS (buffer);
 
   if (meta != NULL) {
     gst_simclr_panel_content_take (&self->content, gst_custom_meta_get_structure (meta));
     self->said = now;
-  } else if (!GST_CLOCK_TIME_IS_VALID (now) || !GST_CLOCK_TIME_IS_VALID (self->said) ||
-             now < self->said || now - self->said >= settings->hold) {
-    forget (self);
+  } else if (!still_holds (self->said, now, settings->hold)) {
+    forget_classification (self);
+  }
+  if (nearest != NULL) {
+    gst_simclr_panel_nearest_take (&self->content.nearest, nearest);
+    self->nearest_said = now;
+  } else if (!still_holds (self->nearest_said, now, settings->hold)) {
+    gst_simclr_panel_nearest_clear (&self->content.nearest);
   }
   g_free (self->content.text);
   self->content.text = g_strdup (settings->text);
@@ -118,11 +147,7 @@ draw_panel (GstSimclrOverlay *self, const GstSimclrOverlaySettings *settings)
   g_clear_pointer (&self->panel, gst_video_overlay_composition_unref);
   self->panel = gst_simclr_panel_draw (content, &settings->style, &self->info);
   gst_simclr_panel_content_clear (drawn);
-  *drawn = *content;
-  drawn->label = g_strdup (content->label);
-  drawn->text = g_strdup (content->text);
-  drawn->names = content->names != NULL ? g_ptr_array_ref (content->names) : NULL;
-  drawn->percentages = content->percentages != NULL ? g_array_ref (content->percentages) : NULL;
+  gst_simclr_panel_content_copy (drawn, content);
   self->drawn_version = settings->version;
   self->stale = FALSE;
 }
@@ -231,6 +256,7 @@ gst_simclr_overlay_class_init (GstSimclrOverlayClass *klass)
 
   GST_DEBUG_CATEGORY_INIT (gst_simclr_overlay_debug, "simclroverlay", 0, "SimCLR overlay");
   gst_simclr_classification_meta_register ();
+  gst_simclr_nearest_meta_register ();
 
   object_class->finalize = finalize;
   _gst_simclr_overlay_install_properties (object_class);

@@ -1,4 +1,4 @@
-/* The panel that simclroverlay shows: a label, how sure it is, what else it could be.
+/* The panel that simclroverlay shows: a label, how sure it is, what else it could be, what the frame looks like.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrpanel.h"
 
@@ -21,6 +21,8 @@
 #define SMALL 0.62 /* size of everything but the label */
 #define SMALL_LINE 0.98
 #define NAME_SHARE 0.5 /* of a row of scores */
+#define THUMBNAIL_WIDTH 4.6
+#define THUMBNAIL_HEIGHT 3.1
 
 typedef struct
 {
@@ -50,6 +52,31 @@ gst_simclr_panel_content_clear (GstSimclrPanelContent *self)
   g_clear_pointer (&self->text, g_free);
   g_clear_pointer (&self->names, g_ptr_array_unref);
   g_clear_pointer (&self->percentages, g_array_unref);
+  gst_simclr_panel_nearest_clear (&self->nearest);
+}
+
+void
+gst_simclr_panel_content_copy (GstSimclrPanelContent *to, const GstSimclrPanelContent *from)
+{
+  *to = *from;
+  to->label = g_strdup (from->label);
+  to->text = g_strdup (from->text);
+  to->names = from->names != NULL ? g_ptr_array_ref (from->names) : NULL;
+  to->percentages = from->percentages != NULL ? g_array_ref (from->percentages) : NULL;
+  to->nearest.stream = g_strdup (from->nearest.stream);
+  to->nearest.time = g_strdup (from->nearest.time);
+  to->nearest.thumbnail =
+      from->nearest.thumbnail != NULL ? g_bytes_ref (from->nearest.thumbnail) : NULL;
+}
+
+static gboolean
+are_nearest_equal (const GstSimclrPanelNearest *one, const GstSimclrPanelNearest *them)
+{
+  return g_strcmp0 (one->stream, them->stream) == 0 && g_strcmp0 (one->time, them->time) == 0 &&
+         one->similarity == them->similarity && one->width == them->width &&
+         (one->thumbnail == them->thumbnail ||
+             (one->thumbnail != NULL && them->thumbnail != NULL &&
+                 g_bytes_equal (one->thumbnail, them->thumbnail)));
 }
 
 gboolean
@@ -60,7 +87,8 @@ gst_simclr_panel_content_equal (
 
   if (g_strcmp0 (self->label, them->label) != 0 || g_strcmp0 (self->text, them->text) != 0 ||
       self->known != them->known || self->confidence != them->confidence ||
-      self->novelty != them->novelty || rows != (them->names != NULL ? them->names->len : 0))
+      self->novelty != them->novelty || !are_nearest_equal (&self->nearest, &them->nearest) ||
+      rows != (them->names != NULL ? them->names->len : 0))
     return FALSE;
   for (guint i = 0; i < rows; i++) {
     if (!g_str_equal (self->names->pdata[i], them->names->pdata[i]) ||
@@ -105,10 +133,12 @@ void
 gst_simclr_panel_content_take (GstSimclrPanelContent *self, const GstStructure *fields)
 {
   gchar *text = g_steal_pointer (&self->text);
+  GstSimclrPanelNearest nearest = self->nearest;
   gdouble confidence = 0, novelty = 0;
 
+  self->nearest = (GstSimclrPanelNearest){0};
   gst_simclr_panel_content_clear (self);
-  *self = (GstSimclrPanelContent){.text = text, .known = TRUE};
+  *self = (GstSimclrPanelContent){.text = text, .known = TRUE, .nearest = nearest};
   self->names = g_ptr_array_new_with_free_func (g_free);
   self->percentages = g_array_new (FALSE, FALSE, sizeof (guint));
   if (gst_structure_get_string (fields, "label") != NULL)
@@ -119,6 +149,53 @@ gst_simclr_panel_content_take (GstSimclrPanelContent *self, const GstStructure *
   self->confidence = to_percent (confidence);
   self->novelty = isfinite (novelty) ? (guint) lround (10 * CLAMP (novelty, 0, 999)) : 9990;
   take_scores (self, fields);
+}
+
+void
+gst_simclr_panel_nearest_clear (GstSimclrPanelNearest *self)
+{
+  g_free (self->stream);
+  g_free (self->time);
+  g_clear_pointer (&self->thumbnail, g_bytes_unref);
+  *self = (GstSimclrPanelNearest){0};
+}
+
+/* A position in a stream, or a time of day: no stream is ten years long. */
+static gchar *
+format_time (gint64 time)
+{
+  const gint64 second = G_GINT64_CONSTANT (1000000000);
+  gint64 seconds = time / second;
+
+  if (seconds >= 10 * 365 * 86400) {
+    g_autoptr (GDateTime) date = g_date_time_new_from_unix_utc (seconds);
+
+    return g_date_time_format (date, "%Y-%m-%d %H:%M:%S");
+  }
+  return g_strdup_printf ("%" G_GINT64_FORMAT ":%02d:%02d", seconds / 3600,
+      (gint) (seconds / 60 % 60), (gint) (seconds % 60));
+}
+
+void
+gst_simclr_panel_nearest_take (GstSimclrPanelNearest *self, const GstStructure *fields)
+{
+  const gchar *stream = gst_structure_get_string (fields, "stream");
+  gdouble similarity = 0;
+  gint64 time = 0;
+
+  gst_simclr_panel_nearest_clear (self);
+  gst_structure_get_double (fields, "similarity", &similarity);
+  gst_structure_get_int64 (fields, "time", &time);
+  self->stream = g_utf8_make_valid (stream != NULL ? stream : "", -1);
+  self->time = format_time (MAX (time, 0));
+  self->similarity = to_percent (similarity);
+  gst_structure_get (fields, "thumbnail", G_TYPE_BYTES, &self->thumbnail, "thumbnail-width",
+      G_TYPE_UINT, &self->width, "thumbnail-height", G_TYPE_UINT, &self->height, NULL);
+  /* metas come from anywhere */
+  if (self->thumbnail != NULL &&
+      (self->width == 0 || self->height == 0 || self->width > 4096 || self->height > 4096 ||
+          g_bytes_get_size (self->thumbnail) != (gsize) self->width * self->height * 3))
+    g_clear_pointer (&self->thumbnail, g_bytes_unref);
 }
 
 static void
@@ -188,6 +265,12 @@ shows_rows (const Panel *self)
   return self->style->show_scores && self->content->names != NULL && self->content->names->len > 1;
 }
 
+static gboolean
+shows_nearest (const Panel *self)
+{
+  return self->style->show_nearest && self->content->nearest.stream != NULL;
+}
+
 static gdouble
 get_height (const Panel *self)
 {
@@ -202,8 +285,10 @@ get_height (const Panel *self)
     if (shows_rows (self))
       ems += GAP + SMALL_LINE * self->content->names->len;
   }
+  if (shows_nearest (self))
+    ems += (self->content->label != NULL ? GAP : 0) + THUMBNAIL_HEIGHT;
   if (self->content->text != NULL)
-    ems += (self->content->label != NULL ? GAP : 0) + SMALL_LINE;
+    ems += (self->content->label != NULL || shows_nearest (self) ? GAP : 0) + SMALL_LINE;
   return ems * self->em;
 }
 
@@ -261,6 +346,57 @@ draw_rows (const Panel *self, gdouble y)
   return y;
 }
 
+/* As large as fits into the room for it, in its middle. */
+static void
+draw_thumbnail (const Panel *self, gdouble x, gdouble y)
+{
+  const GstSimclrPanelNearest *nearest = &self->content->nearest;
+  const guint8 *from = g_bytes_get_data (nearest->thumbnail, NULL);
+  gint width = (gint) nearest->width, height = (gint) nearest->height;
+  cairo_surface_t *surface = cairo_image_surface_create (CAIRO_FORMAT_RGB24, width, height);
+  gint stride = cairo_image_surface_get_stride (surface);
+  guint8 *to = cairo_image_surface_get_data (surface);
+  gdouble room_x = THUMBNAIL_WIDTH * self->em, room_y = THUMBNAIL_HEIGHT * self->em;
+  gdouble scale = MIN (room_x / width, room_y / height);
+
+  for (gint row = 0; row < height; row++) {
+    guint32 *pixels = (guint32 *) (gpointer) (to + (gsize) row * (gsize) stride);
+
+    for (gint column = 0; column < width; column++, from += 3)
+      pixels[column] = (guint32) from[0] << 16 | (guint32) from[1] << 8 | from[2];
+  }
+  cairo_surface_mark_dirty (surface);
+  cairo_save (self->cr);
+  cairo_translate (self->cr, x + (room_x - scale * width) / 2, y + (room_y - scale * height) / 2);
+  cairo_rectangle (self->cr, 0, 0, scale * width, scale * height);
+  cairo_clip (self->cr);
+  cairo_scale (self->cr, scale, scale);
+  cairo_set_source_surface (self->cr, surface, 0, 0);
+  cairo_pattern_set_extend (cairo_get_source (self->cr), CAIRO_EXTEND_PAD);
+  cairo_paint (self->cr);
+  cairo_restore (self->cr);
+  cairo_surface_destroy (surface);
+}
+
+static gdouble
+draw_nearest (const Panel *self, gdouble y)
+{
+  const GstSimclrPanelNearest *nearest = &self->content->nearest;
+  gdouble em = self->em, left = MARGIN * em, room = self->inner, middle;
+  g_autofree gchar *percent = g_strdup_printf ("%u %% similar", nearest->similarity);
+  const gchar *lines[] = {percent, nearest->time, nearest->stream};
+
+  if (nearest->thumbnail != NULL) {
+    draw_thumbnail (self, left, y);
+    left += (THUMBNAIL_WIDTH + GAP) * em;
+    room -= (THUMBNAIL_WIDTH + GAP) * em;
+  }
+  middle = y + (THUMBNAIL_HEIGHT - 2 * SMALL_LINE) / 2 * em;
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++, middle += SMALL_LINE * em)
+    draw_text (self, lines[i], SMALL, FALSE, FALSE, left, middle, room, i == 0 ? &white : &muted);
+  return y + THUMBNAIL_HEIGHT * em;
+}
+
 static void
 draw_panel (const Panel *self, gdouble height)
 {
@@ -277,6 +413,8 @@ draw_panel (const Panel *self, gdouble height)
       y = draw_rows (self, y);
     y += GAP * self->em;
   }
+  if (shows_nearest (self))
+    y = draw_nearest (self, y) + GAP * self->em;
   if (self->content->text != NULL)
     draw_text (self, self->content->text, SMALL, FALSE, FALSE, MARGIN * self->em,
         y + SMALL_LINE / 2 * self->em, self->inner, &white);
@@ -353,7 +491,8 @@ gst_simclr_panel_draw (const GstSimclrPanelContent *content, const GstSimclrPane
   GstVideoOverlayRectangle *rectangle;
   gint columns, rows;
 
-  if ((content->label == NULL && content->text == NULL) || frame_width < 1 || frame_height < 1)
+  if ((content->label == NULL && content->text == NULL && !shows_nearest (&self)) ||
+      frame_width < 1 || frame_height < 1)
     return NULL;
   self.font = pango_font_description_from_string (style->font ? style->font : DEFAULT_FONT);
   self.em = choose_em (&self, scale);

@@ -1,4 +1,4 @@
-/* The panel that simclroverlay shows: a label, how sure it is, what else it could be.
+/* The panel that simclroverlay shows: a label, how sure it is, what else it could be, what the frame looks like.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -30,8 +30,18 @@ typedef struct
   GstSimclrPanelVertical vertical;
   guint xpad, ypad;
   gboolean auto_resize;
-  gboolean show_confidence, show_novelty, show_scores;
+  gboolean show_confidence, show_novelty, show_scores, show_nearest;
 } GstSimclrPanelStyle;
+
+/* The stored moment most like the frame. */
+typedef struct
+{
+  gchar *stream; /* NULL: there is none; "": it has no name */
+  gchar *time;
+  guint similarity;  /* percent */
+  GBytes *thumbnail; /* RGB without gaps, NULL: none */
+  guint width, height;
+} GstSimclrPanelNearest;
 
 /* What is said, rounded as it is seen, so that equal contents look the same. */
 typedef struct
@@ -43,13 +53,19 @@ typedef struct
   gchar *text;         /* a line beneath, NULL: none */
   GPtrArray *names;    /* of gchar *, best first */
   GArray *percentages; /* of guint, one for each name */
+  GstSimclrPanelNearest nearest;
 } GstSimclrPanelContent;
 
 void gst_simclr_panel_content_clear (GstSimclrPanelContent *self);
+void gst_simclr_panel_content_copy (GstSimclrPanelContent *to, const GstSimclrPanelContent *from);
 gboolean gst_simclr_panel_content_equal (
     const GstSimclrPanelContent *self, const GstSimclrPanelContent *other);
-/* From the fields of a meta SimclrClassification, as far as they are there. The text stays. */
+/* From the fields of a meta SimclrClassification, as far as they are there. The text and the nearest
+ * moment stay. */
 void gst_simclr_panel_content_take (GstSimclrPanelContent *self, const GstStructure *fields);
+void gst_simclr_panel_nearest_clear (GstSimclrPanelNearest *self);
+/* From the fields of a meta SimclrNearest. */
+void gst_simclr_panel_nearest_take (GstSimclrPanelNearest *self, const GstStructure *fields);
 
 /* The panel, at its place in a frame of that size; NULL where the content is empty. It is never larger than
  * the frame, and on frames of other than square pixels it is drawn as it will be seen. */

@@ -1,10 +1,11 @@
 /* Search among a million embeddings of 512 floats on one core: milliseconds, recall, memory.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Three kinds of data, none of which search was made for in particular:
+ * Four kinds of data, none of which search was made for in particular:
  *   video     scenes of about 100 frames around one of 2000 places; a frame is a small step from the one before,
  *             values are what a ReLU leaves, so that all embeddings point one way
  *   clusters  2000 of them, entries in random order
+ *   still     one scene, of which a camera sees the same but for noise
  *   gaussian  no structure at all: nothing can be ruled out without looking at it
  * Queries are entries with noise, or for gaussian others of their kind. Recall is the share of the ten
  * nearest by comparing with every one that are among the ten answers. */
@@ -43,7 +44,7 @@ draw (GRand *random)
 static void
 next_embedding (Source *self, gfloat *embedding)
 {
-  gboolean video = g_str_equal (self->kind, "video");
+  gboolean video = g_str_equal (self->kind, "video"), still = g_str_equal (self->kind, "still");
 
   if (g_str_equal (self->kind, "gaussian")) {
     for (guint i = 0; i < FLOATS; i++)
@@ -52,10 +53,10 @@ next_embedding (Source *self, gfloat *embedding)
   }
   if (!video || g_rand_int_range (self->random, 0, 100) == 0) {
     const gfloat *place =
-        self->places + (gsize) g_rand_int_range (self->random, 0, PLACES) * FLOATS;
+        self->places + (still ? 0 : (gsize) g_rand_int_range (self->random, 0, PLACES) * FLOATS);
 
     for (guint i = 0; i < FLOATS; i++)
-      self->now[i] = place[i] + 0.3f * draw (self->random);
+      self->now[i] = place[i] + (still ? 0.03f : 0.3f) * draw (self->random);
   }
   for (guint i = 0; i < FLOATS; i++) {
     self->now[i] += video ? 0.03f * draw (self->random) : 0;
@@ -158,7 +159,9 @@ make_queries (const gchar *kind, guint entries, gfloat *queries)
       continue;
     for (guint j = 0; j < FLOATS; j++)
       embedding[j] =
-          g_str_equal (kind, "gaussian") ? draw (noise) : embedding[j] + 0.1f * draw (noise);
+          g_str_equal (kind, "gaussian")
+              ? draw (noise)
+              : embedding[j] + (g_str_equal (kind, "still") ? 0.03f : 0.1f) * draw (noise);
     _simclr_index_normalize (embedding, FLOATS, queries + i / step * FLOATS);
   }
   g_rand_free (source.random);
@@ -243,7 +246,7 @@ run_kind (const gchar *kind, guint entries, const gchar *folder, gdouble seconds
 int
 main (int argc, char **argv)
 {
-  static const gchar *kinds[] = {"video", "clusters", "gaussian"};
+  static const gchar *kinds[] = {"video", "clusters", "still", "gaussian"};
   Options o = parse_options (argc, argv,
       "Search among --size thousand embeddings (1000) of 512 floats. SIMCLR_BENCHMARK_FOLDER: a "
       "folder "

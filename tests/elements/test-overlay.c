@@ -3,6 +3,7 @@
 #include "element-test.h"
 
 #include "gstsimclrclassificationmeta.h"
+#include "gstsimclrnearestmeta.h"
 #include "gstsimclroverlay.h"
 
 #define COMPOSED "video/x-raw(memory:SystemMemory,meta:GstVideoOverlayComposition)"
@@ -479,6 +480,66 @@ test_odd_classifications_are_drawn_as_far_as_they_go (void)
   gst_harness_teardown (harness);
 }
 
+/* A red moment that a green one below it is told from by its thumbnail only. */
+static GstBuffer *
+nearest_frame (const GstVideoInfo *info, GstClockTime pts, gboolean red)
+{
+  guint8 pixels[3 * 16] = {0};
+  SimclrMatch match = {.stream = (gchar *) "Höf", .source = (gchar *) "", .similarity = 0.97};
+  GstBuffer *buffer = gray_frame (info, pts);
+
+  for (guint i = 0; i < 16; i++)
+    pixels[3 * i + !red] = 255;
+  match.thumbnail = g_bytes_new (pixels, sizeof pixels);
+  match.thumbnail_width = match.thumbnail_height = 4;
+  gst_buffer_add_simclr_nearest_meta (buffer, &match);
+  g_bytes_unref (match.thumbnail);
+  return buffer;
+}
+
+/* Pixels of RGB in which a colour (0: red, 1: green) stands alone. */
+static guint
+count_pixels (const GstVideoInfo *info, GstBuffer *buffer, guint color)
+{
+  GstVideoFrame frame;
+  guint count = 0;
+
+  g_assert_true (gst_video_frame_map (&frame, info, buffer, GST_MAP_READ));
+  for (gint y = 0; y < info->height; y++) {
+    const guint8 *row = (const guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&frame, 0) +
+                        y * GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0);
+
+    for (gint x = 0; x < info->width; x++)
+      count += row[3 * x + color] > 250 && row[3 * x + !color] < 5 && row[3 * x + 2] < 5;
+  }
+  gst_video_frame_unmap (&frame);
+  return count;
+}
+
+static void
+test_the_nearest_moment_is_shown (void)
+{
+  GstVideoInfo info = video_info ("RGB", WIDTH, HEIGHT);
+  GstHarness *harness = start ("hold=200000000", &info);
+  GstBuffer *frames[4];
+
+  frames[0] = gst_harness_push_and_pull (harness, nearest_frame (&info, 0, TRUE));
+  frames[1] = gst_harness_push_and_pull (harness, nearest_frame (&info, GST_SECOND, FALSE));
+  /* on the frames after it for a while, also beside a label */
+  frames[2] = run_frame (harness, &info, GST_SECOND + GST_SECOND / 10, "cup");
+  frames[3] = run_frame (harness, &info, 2 * GST_SECOND, "cup");
+  for (guint i = 0; i < G_N_ELEMENTS (frames); i++) {
+    g_assert_cmpint (count_pixels (&info, frames[i], 0) > 500, ==, i == 0);
+    g_assert_cmpint (count_pixels (&info, frames[i], 1) > 500, ==, i == 1 || i == 2);
+    gst_buffer_unref (frames[i]);
+  }
+  g_object_set (harness->element, "show-nearest", FALSE, NULL);
+  frames[0] = gst_harness_push_and_pull (harness, nearest_frame (&info, 3 * GST_SECOND, TRUE));
+  g_assert_cmpuint (count_pixels (&info, frames[0], 0), ==, 0);
+  gst_buffer_unref (frames[0]);
+  gst_harness_teardown (harness);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -506,5 +567,6 @@ main (int argc, char **argv)
   ADD ("odd-classifications-are-drawn-as-far-as-they-go",
       test_odd_classifications_are_drawn_as_far_as_they_go);
 #undef ADD
+  g_test_add_func ("/overlay/nearest", test_the_nearest_moment_is_shown);
   return g_test_run ();
 }

@@ -315,6 +315,15 @@ def test_moments_are_found(folder):
     assert sorted(found, key=lambda match: -match['similarity']) == found
     assert png_size(sheet) == (12 + 188 + 24 + 5 * 188, 12 + 5 * 180)
 
+    found = search(f'--encoder={encoder}', '--stream=ball', '--matches=1', index, picture)
+    assert [match['stream'] for match in found] == ['ball'], found
+    other = os.path.join(folder, 'other.safetensors')
+    run('watch', *('videotestsrc num-buffers=16 ! video/x-raw,format=RGB,width=40,height=30'
+                   ' ! simclrreplay policy=all epochs=0 num-samples=32 seed=1 ! simclraugment size=16 seed=1'
+                   ' ! simclrencoder architecture=resnet18 width=0.125 stem=cifar batch-size=8 seed=2'
+                   f' ! simclrtrainer total-steps=2 location={other}').split())
+    assert '(resnet18, step 1)' in run('search', f'--encoder={other}', '--sheet=', index, picture)
+
     text = run('search', '--sheet=', '--at=2', '--stream=snow', '--matches=1', index)
     assert re.fullmatch(r'\d\.\d{3}  0:00:0\d\.\d  \w+  \w+\.webm\n', text), text
     assert 'nowhere' in run('search', '--at=1', 'nowhere', status=1)

@@ -25,7 +25,8 @@ gfloat _simclr_index_round_query (const gfloat *query, gsize size, gint16 *level
 void _simclr_index_code_dots (const gint8 *codes, const gint16 *levels, gsize count, gsize size,
     const gint8 *next, gint32 *dots);
 
-/* Highest similarity that each of a block's rows can have to the query; returns the highest of them.
+/* Highest similarity that each of a block's rows can have to the query, but for a chance of 1 in 30 million;
+ * returns the highest of them.
  * distance is the query's product with the centre. */
 gfloat _simclr_index_bounds (const gint32 *dots, const gfloat *scales, const gfloat *errors,
     gsize count, gfloat distance, gfloat radius, gfloat query_scale, gfloat query_error,

@@ -8,6 +8,7 @@
 
 #define LINE 64
 #define AHEAD 4096
+#define SURE 1.7320508f
 
 SIMCLR_MULTIVERSION gfloat
 _simclr_index_dot (const gfloat *restrict a, const gfloat *restrict b, gsize size)
@@ -135,7 +136,12 @@ _simclr_index_code_dots (const gint8 *restrict codes, const gint16 *restrict lev
 }
 
 /* row = center + scale code + e and query = query_scale levels + f:
- * query row = query center + query_scale scale (levels code) + f (scale code) + query e. */
+ * query row = query center + query_scale scale (levels code) + f (scale code) + query e.
+ *
+ * query e is at most the norm of e. But rounding has no direction: it is uniform in +- scale / 2, so that query e,
+ * for a query of unit length, has a deviation of scale / sqrt 12, and is beyond six of them, sqrt 3 scale, once in
+ * 3e7 times (the uniform distribution is sub-Gaussian). Numbers that are rounded to 0 are their own error,
+ * which a query that is like the row has a part of: error squared. */
 SIMCLR_MULTIVERSION gfloat
 _simclr_index_bounds (const gint32 *restrict dots, const gfloat *restrict scales,
     const gfloat *restrict errors, gsize count, gfloat distance, gfloat radius, gfloat query_scale,

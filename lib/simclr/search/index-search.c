@@ -1,10 +1,10 @@
-/* The moments most like an embedding: exact, looking at as few as can be.
+/* The moments most like an embedding, found looking at as few as can be.
  *
  * What is nearest is found from bounds. No entry of a block is more like the query than its centre and radius
  * allow; none more than its code, one byte a number, and the code's error allow. So blocks and entries wait in a heap
  * ordered by the highest similarity they can have. The first is taken out and put back with a tighter
  * bound, until it is an entry whose similarity is computed: then no other can be more similar. Blocks of
- * scenes that look different are never read, codes rule out most of the rest, and what is left is exact.
+ * scenes that look different are never read, codes rule out most of the rest, and what is left is computed from the floats.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/search/index-private.h>
 
@@ -16,7 +16,7 @@
 typedef enum
 {
   BLOCK,   /* by centre and radius */
-  SCANNED, /* the highest of its entries' */
+  SCANNED, /* the highest of its entries' that are still in it */
   ENTRY,   /* by its code */
   EXACT,
 } Stage;
@@ -214,15 +214,33 @@ scan_block (Search *self, Item item)
   push (self, item);
 }
 
+/* Takes the entry with the highest bound out of a block, which waits again with the next one's. */
 static void
-open_block (Search *self, const Item *item)
+open_block (Search *self, Item item)
 {
-  const View *view = get_view (self, item->chunk);
+  const View *view = get_view (self, item.chunk);
+  gfloat *bounds = self->bounds + view->offset + item.row;
+  gfloat highest = -G_MAXFLOAT, second = -G_MAXFLOAT;
+  guint count = block_rows (view, item.row), best = count, row;
 
-  for (guint row = item->row; row < item->row + block_rows (view, item->row); row++) {
-    if (is_wanted (self, view->chunk, row) && !is_too_near (self, view->chunk, row))
-      push (self, (Item){self->bounds[view->offset + row], item->chunk, row, ENTRY});
+  for (guint i = 0; i < count; i++) {
+    if (bounds[i] > highest) {
+      second = highest;
+      highest = bounds[i];
+      best = i;
+    } else if (bounds[i] > second) {
+      second = bounds[i];
+    }
   }
+  if (best == count)
+    return;
+  bounds[best] = -G_MAXFLOAT;
+  row = item.row + best;
+  if (is_wanted (self, view->chunk, row) && !is_too_near (self, view->chunk, row))
+    push (self, (Item){highest, item.chunk, row, ENTRY});
+  item.bound = second;
+  if (second > -G_MAXFLOAT)
+    push (self, item);
 }
 
 static SimclrMatch *
@@ -255,7 +273,7 @@ run (Search *self, guint n_matches)
     if (item.stage == BLOCK)
       scan_block (self, item);
     else if (item.stage == SCANNED)
-      open_block (self, &item);
+      open_block (self, item);
     else if (item.stage == ENTRY)
       push_exact (self, item.chunk, item.row);
     else if (!is_too_near (self, chunk, item.row)) {
@@ -334,8 +352,9 @@ check_query (
  *   it does not matter
  * @error: return location for an error
  *
- * Finds the moments whose embeddings have the highest cosine similarity. The answer is exact: the one that comparing
- * with every entry gives. It runs on the calling thread, while others add or search.
+ * Finds the moments whose embeddings have the highest cosine similarity. The answer is the one that comparing with every
+ * entry gives, but for a chance of less than one in a million. It runs on the calling thread, while others add or
+ * search.
  *
  * Returns: (transfer container) (element-type SimclrMatch): the matches, most similar first, of equal ones the
  *   earlier entry; or %NULL with @error set
