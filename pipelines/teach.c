@@ -280,6 +280,11 @@ main (int argc, char **argv)
   };
   Teach self = {.session.on_element = on_element};
 
+  self.session.summary =
+      "Runs a pipeline description and teaches its simclrclassifier by lines of the standard "
+      "input: label NAME (what the camera shows now is NAME), stop, unlearn NAME, list, save, "
+      "quit; a digit teaches the name of that number. Digits, and the space bar to stop, work in "
+      "the video's window too.";
   setlocale (LC_ALL, "");
   if (!session_open (&self.session, entries, argc, argv))
     return EXIT_FAILURE;

@@ -24,7 +24,9 @@ static const Described described[] = {
     {simclr_precision_get_type,
         {"bfloat16 where the processor multiplies it and oneDNN was built in, else float32",
             "32-bit floating point throughout",
-            "Activations in bfloat16, master weights and sums in float32"}},
+            "Activations in bfloat16, master weights and sums in float32",
+            "Embedding only: bytes after the first convolution, scaled as the first frames "
+            "showed"}},
     {simclr_provider_get_type,
         {"The fastest that was built in and works here",
             "Own convolutions (Winograd, packed products), always there", "oneDNN convolutions"}},

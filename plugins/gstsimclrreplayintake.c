@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
-#include "gstsimclrframemeta.h"
 #include "gstsimclrvideo.h"
 
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
@@ -89,6 +88,7 @@ gst_simclr_replay_reset_input (GstSimclrReplayInput *input)
   gst_clear_object (&input->pool);
   g_clear_pointer (&input->converter, gst_video_converter_free);
   gst_segment_init (&input->segment, GST_FORMAT_UNDEFINED);
+  gst_simclr_streams_clear (&input->streams);
   input->run = 0;
   input->has_last = FALSE;
   input->n_taken = 0;

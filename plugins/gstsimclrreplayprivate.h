@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "gstsimclrframemeta.h"
 #include "gstsimclrlabels.h"
 #include "gstsimclrreplay.h"
 
@@ -54,8 +55,9 @@ typedef struct
   /* streaming thread of the pad */
   GstCaps *caps;
   GstVideoInfo info;
-  gboolean is_readable; /* by the library, as it comes */
-  guint stream;         /* number of the stream that comes in: a funnel brings several */
+  gboolean is_readable;     /* by the library, as it comes */
+  guint stream;             /* number of the stream that comes in */
+  GstSimclrStreams streams; /* a funnel brings several */
   GstSegment segment;
   GstBufferPool *pool; /* of the latest frame that had one */
   gboolean pool_is_bounded;

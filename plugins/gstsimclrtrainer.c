@@ -14,8 +14,8 @@
  *
  * Only a `queue` or a `tee` may stand between encoder and trainer; an encoder has one trainer.
  *
- * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, not
- * a whole batch: other branches of a `tee` need not wait until one has filled.
+ * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, or of
+ * what follows a seek, not a whole batch: other branches of a `tee` need not wait until one has filled.
  *
  * ## Losses
  *
@@ -303,13 +303,14 @@ change_state (GstElement *element, GstStateChange transition)
 }
 
 /* There is nothing to show while paused, and a whole batch may take longer to come than other branches of the
- * pipeline can be kept waiting, so the first word of a stream is preroll enough. None at all (async=false)
+ * pipeline can be kept waiting, so the first word of a stream is preroll enough, or the first after a flush. None at all (async=false)
  * would not do: GStreamer 1.22 loses the end of a stream when no sink prerolls and decodebin is not done when
  * the pipeline is. Called with the preroll lock. */
 static gboolean
 preroll (GstBaseSink *sink, GstEvent *event)
 {
-  if (GST_EVENT_TYPE (event) != GST_EVENT_STREAM_START)
+  if (GST_EVENT_TYPE (event) != GST_EVENT_STREAM_START &&
+      GST_EVENT_TYPE (event) != GST_EVENT_SEGMENT)
     return TRUE;
   return gst_base_sink_do_preroll (sink, GST_MINI_OBJECT_CAST (event)) == GST_FLOW_OK;
 }

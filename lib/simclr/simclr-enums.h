@@ -75,6 +75,8 @@ typedef enum
  *   float32
  * @SIMCLR_PRECISION_FLOAT32: 32-bit floating point throughout
  * @SIMCLR_PRECISION_BFLOAT16: activations in bfloat16, master weights and sums in float32
+ * @SIMCLR_PRECISION_INT8: embedding only: activations and weights in bytes after the first convolution,
+ *   scaled as the first pictures showed
  *
  * Number format of activations and products.
  */
@@ -83,6 +85,7 @@ typedef enum
   SIMCLR_PRECISION_AUTO,
   SIMCLR_PRECISION_FLOAT32,
   SIMCLR_PRECISION_BFLOAT16,
+  SIMCLR_PRECISION_INT8,
 } SimclrPrecision;
 
 /**

@@ -72,6 +72,14 @@ def test_pipelines_of_simclrclassifier():
     check('simclrclassifier')
 
 
+def test_pipelines_of_simclrindex():
+    check('simclrindex')
+
+
+def test_pipelines_of_simclrgate():
+    check('simclrgate')
+
+
 def test_pipelines_of_simclroverlay():
     if not os.environ.get('SIMCLR_OVERLAY'):
         raise tap.Skip('simclroverlay was not built: there is no Pango')

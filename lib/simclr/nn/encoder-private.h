@@ -6,6 +6,10 @@
 #include <simclr/nn/parameters-private.h>
 #include <simclr/base/parallel-private.h>
 
+/* How many pictures, at least one, that many floats are. */
+gboolean _simclr_encoder_count_pictures (
+    SimclrEncoder *self, gsize floats, guint *n, GError **error);
+
 /* The trained tensors and, after a backward pass, their gradients. From the first forward pass on, valid as
  * long as the encoder. */
 const SimclrParameterSet *_simclr_encoder_get_parameters (SimclrEncoder *self);
