@@ -180,7 +180,8 @@
  * shows what is in it while the run goes on, each step as soon as it is taken. A resumed run goes on with the curves
  * from the checkpoint's step, and what an older file of the folder has of later ones is no longer shown. The
  * names of the official code: `train/contrast_loss`, `train/contrast_acc`, `train/contrast_entropy`,
- * `learning_rate`, and with the online probe `train/supervised_loss` and `train/supervised_acc`; of our own
+ * `learning_rate`, and of the online probe, or where there is no contrast but labels or a teacher,
+ * `train/supervised_loss` and `train/supervised_acc`; of our own
  * `train/gradient_norm`, `train/pairs_per_second`, `train/skipped_steps`, and `health/embedding_deviation`,
  * `health/effective_rank`, `health/collapsed_dimensions`, `health/alignment`, `health/uniformity`. They are the
  * numbers of the messages. If the folder cannot be written to, or the disk is full, a warning says so and training

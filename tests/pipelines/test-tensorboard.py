@@ -73,6 +73,20 @@ def test_the_probe_has_curves(path, logs):
 
 
 @writes
+def test_fine_tuning_has_its_own(path, logs):
+    labels = os.path.join(path, 'labels')
+    with open(labels, 'w') as file:
+        file.write('a\nb\n' * 4)
+    output = run(pipeline(8, f'tensorboard={shlex.quote(logs)} labels={labels} loss=cross-entropy'))
+    found, _ = curves(logs)
+    fields = {tag: field for tag, field in FIELDS.items() if not tag.startswith(('train/contrast', 'health/'))}
+    fields |= {'train/supervised_acc': 'accuracy', 'train/supervised_loss': 'loss'}
+    assert set(found) == set(fields), found
+    for tag, field in fields.items():
+        assert [number for _, number in found[tag]] == [to_float(said) for said in values(output, field)], tag
+
+
+@writes
 def test_an_interval_leaves_points_out(path, logs):
     run(pipeline(40, f'tensorboard={shlex.quote(logs)} tensorboard-interval=4'))
     assert [step for step, _ in curves(logs)[0]['learning_rate']] == [1, 4, 8]
