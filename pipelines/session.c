@@ -28,8 +28,10 @@ session_open (Session *self, const GOptionEntry *entries, gint argc, gchar **arg
   g_option_context_add_main_entries (options, entries, NULL);
   g_option_context_add_group (options, gst_init_get_option_group ());
   g_option_context_set_strict_posix (options, TRUE);
-  if (g_option_context_parse (options, &argc, &argv, &error))
-    self->pipeline = parse (argv + 1, &error);
+  if (g_option_context_parse (options, &argc, &argv, &error)) {
+    self->words = g_strdupv (argv + 1);
+    self->pipeline = parse (self->words, &error);
+  }
   if (!error && self->pipeline)
     return TRUE;
   g_printerr ("%s\n", error ? error->message : "There is no pipeline.");
@@ -37,11 +39,89 @@ session_open (Session *self, const GOptionEntry *entries, gint argc, gchar **arg
   return FALSE;
 }
 
+static gboolean on_message (GstBus *bus, GstMessage *message, gpointer data);
+
+static void
+play (Session *self)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
+
+  gst_bus_add_watch (bus, on_message, self);
+  gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
+}
+
+static void
+stop (Session *self)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
+
+  gst_element_set_state (self->pipeline, GST_STATE_NULL);
+  gst_bus_remove_watch (bus);
+  self->playing = FALSE;
+}
+
+/* What is in files is gone on with. */
+static void
+resume (const GValue *item, gpointer data)
+{
+  GObject *element = g_value_get_object (item);
+  g_autofree gchar *location = NULL;
+
+  if (!g_object_class_find_property (G_OBJECT_GET_CLASS (element), "resume") ||
+      !g_object_class_find_property (G_OBJECT_GET_CLASS (element), "location"))
+    return;
+  g_object_get (element, "location", &location, NULL);
+  if (location)
+    g_object_set (element, "resume", TRUE, NULL);
+}
+
+/* A pipeline of its own: links to pads that come and go (rtspsrc, decodebin) are made once in each. */
+static gboolean
+begin_anew (gpointer data)
+{
+  Session *self = data;
+  g_autoptr (GstIterator) elements = NULL;
+
+  self->waiting = 0;
+  self->pipeline = parse (self->words, NULL);
+  elements = gst_bin_iterate_recurse (GST_BIN (self->pipeline));
+  gst_iterator_foreach (elements, resume, NULL);
+  play (self);
+  return G_SOURCE_REMOVE;
+}
+
+/* The pipeline stops, which has its elements write their files. */
+static void
+reconnect (Session *self)
+{
+  stop (self);
+  gst_clear_object (&self->pipeline);
+  g_printerr ("Trying again in %u s.\n", self->reconnect);
+  self->waiting = g_timeout_add_seconds (self->reconnect, begin_anew, self);
+}
+
+static gboolean
+may_reconnect (Session *self)
+{
+  return self->reconnect > 0 && !self->ending && !self->waiting &&
+         !(self->has_enough && self->has_enough (self));
+}
+
+/* A camera that is not there is; a property that cannot be is not, nor what our elements find. */
+static gboolean
+is_worth_a_try (GstMessage *message, const GError *error)
+{
+  return (error->domain == GST_RESOURCE_ERROR || error->domain == GST_STREAM_ERROR) &&
+         !g_str_has_prefix (G_OBJECT_TYPE_NAME (GST_MESSAGE_SRC (message)), "GstSimclr");
+}
+
 /* An EOS before the pipeline plays would wait for it, and it for the EOS. */
 void
 session_end (Session *self)
 {
-  if (self->playing)
+  if (self->waiting && self->loop)
+    g_main_loop_quit (self->loop);
+  else if (self->playing)
     gst_element_send_event (self->pipeline, gst_event_new_eos ());
   self->ending = TRUE;
 }
@@ -87,6 +167,10 @@ on_message (GstBus *bus, GstMessage *message, gpointer data)
     gst_message_parse_error (message, &error, &debug);
     begin_text (self);
     g_printerr ("%s: %s\n%s\n", GST_MESSAGE_SRC_NAME (message), error->message, debug);
+    if (is_worth_a_try (message, error) && may_reconnect (self)) {
+      reconnect (self);
+      break;
+    }
     self->status = EXIT_FAILURE;
     g_main_loop_quit (self->loop);
     break;
@@ -94,6 +178,12 @@ on_message (GstBus *bus, GstMessage *message, gpointer data)
     follow_state (self, message);
     break;
   case GST_MESSAGE_EOS:
+    if (may_reconnect (self)) {
+      begin_text (self);
+      g_printerr ("The stream has ended. ");
+      reconnect (self);
+      break;
+    }
     g_main_loop_quit (self->loop);
     break;
   default:
@@ -120,15 +210,16 @@ on_interrupt (gpointer data)
 void
 session_run (Session *self)
 {
-  g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
   guint interrupt = g_unix_signal_add (SIGINT, on_interrupt, self);
 
   self->loop = g_main_loop_new (NULL, FALSE);
-  gst_bus_add_watch (bus, on_message, self);
-  gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
+  play (self);
   g_main_loop_run (self->loop);
-  gst_element_set_state (self->pipeline, GST_STATE_NULL);
-  gst_bus_remove_watch (bus);
+  if (self->waiting)
+    g_source_remove (self->waiting);
+  else
+    stop (self);
+  self->waiting = 0;
   g_source_remove (interrupt);
   g_clear_pointer (&self->loop, g_main_loop_unref);
 }
@@ -137,4 +228,5 @@ void
 session_close (Session *self)
 {
   gst_clear_object (&self->pipeline);
+  g_clear_pointer (&self->words, g_strfreev);
 }

@@ -1,10 +1,13 @@
 /* simclr-watch: runs a pipeline description as gst-launch-1.0 does and shows how its training goes.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- *   simclr-watch [--statistics=FILE] PIPELINE...
+ *   simclr-watch [--statistics=FILE] [--reconnect=SECONDS] PIPELINE...
  *
  * A progress line follows the messages simclr-training; with --statistics each of them becomes one
- * line of JSON. Interrupting it ends the stream properly, so that the trainer writes its checkpoint. */
+ * line of JSON. Interrupting it ends the stream properly, so that the trainer writes its checkpoint.
+ *
+ * With --reconnect a camera may go and come back: when a stream ends or breaks off, the pipeline stops, checkpoint and
+ * replay memory are written, and after so many seconds it begins anew with what is in the files. */
 #include "session.h"
 
 #include <errno.h>
@@ -20,6 +23,7 @@ typedef struct
 {
   FILE *statistics;
   guint64 total; /* steps, 0 when nobody knows */
+  guint64 step;  /* the last */
   gint64 begin;
   gint64 shown;
   gboolean line_open;
@@ -94,6 +98,7 @@ show_progress (Watch *self, const GstStructure *fields)
   guint64 step = 0;
 
   gst_structure_get_uint64 (fields, "step", &step);
+  self->step = step;
   if (!self->begin)
     self->begin = now;
   if (self->shown && now - self->shown < (terminal ? LINES_APART / 25 : LINES_APART) &&
@@ -103,9 +108,13 @@ show_progress (Watch *self, const GstStructure *fields)
   g_print ("%sstep %" G_GUINT64_FORMAT, terminal ? "\r" : "", step);
   if (self->total)
     g_print (" of %" G_GUINT64_FORMAT, self->total);
-  g_print (", loss %.3f, finds the other view of a picture %.0f %% of the time, %.0f pairs/s",
-      get_double (fields, "loss"), 100 * get_double (fields, "contrastive-accuracy"),
-      get_double (fields, "pairs-per-second"));
+  g_print (", loss %.3f", get_double (fields, "loss"));
+  if (gst_structure_has_field (fields, "accuracy"))
+    g_print (", names %.0f %% of views rightly", 100 * get_double (fields, "accuracy"));
+  else if (gst_structure_has_field (fields, "contrastive-accuracy"))
+    g_print (", finds the other view of a picture %.0f %% of the time",
+        100 * get_double (fields, "contrastive-accuracy"));
+  g_print (", %.0f pairs/s", get_double (fields, "pairs-per-second"));
   if (step > 1 && step < self->total)
     g_print (", %.0f s left",
         (gdouble) (now - self->begin) / (step - 1) * (self->total - step) / G_USEC_PER_SEC);
@@ -149,11 +158,40 @@ on_interrupt (Session *session, gboolean again)
     g_printerr ("Interrupted: finishing the step in hand.\n");
 }
 
+static gboolean
+has_enough (Session *session)
+{
+  Watch *self = session->application;
+
+  return self->total > 0 && self->step >= self->total;
+}
+
+/* Weights that are in no file would be lost each time. FALSE: that was said. */
+static gboolean
+check_reconnect (Session *session)
+{
+  g_autoptr (GstIterator) elements =
+      gst_bin_iterate_all_by_element_factory_name (GST_BIN (session->pipeline), "simclrtrainer");
+  g_auto (GValue) item = G_VALUE_INIT;
+  g_autofree gchar *location = NULL;
+
+  if (gst_iterator_next (elements, &item) != GST_ITERATOR_OK)
+    return TRUE;
+  g_object_get (g_value_get_object (&item), "location", &location, NULL);
+  if (!location)
+    g_printerr ("--reconnect needs simclrtrainer to have a location: what it has learned goes on "
+                "from there.\n");
+  return location != NULL;
+}
+
 int
 main (int argc, char **argv)
 {
   g_autofree gchar *statistics = NULL;
+  gint reconnect = 0;
   const GOptionEntry entries[] = {
+      {"reconnect", 0, 0, G_OPTION_ARG_INT, &reconnect,
+          "Begin anew when the stream ends or breaks off, after so long", "SECONDS"},
       {"statistics", 0, 0, G_OPTION_ARG_FILENAME, &statistics, "Where JSON lines go", "FILE"},
       {NULL},
   };
@@ -166,10 +204,16 @@ main (int argc, char **argv)
       .application = &self,
       .on_element = on_element,
       .before_text = before_text,
-      .on_interrupt = on_interrupt};
+      .on_interrupt = on_interrupt,
+      .has_enough = has_enough};
 
   if (!session_open (&session, entries, argc, argv))
     return EXIT_FAILURE;
+  session.reconnect = (guint) MAX (reconnect, 0);
+  if (reconnect > 0 && !check_reconnect (&session)) {
+    session_close (&session);
+    return EXIT_FAILURE;
+  }
   if (statistics && !(self.statistics = fopen (statistics, "w"))) {
     g_printerr ("Could not write \"%s\": %s\n", statistics, g_strerror (errno));
     session_close (&session);

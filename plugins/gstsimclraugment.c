@@ -8,7 +8,8 @@
  * and at random: a crop of random area and shape is resized to #GstSimclrAugment:size times
  * #GstSimclrAugment:size pixels (antialiased), maybe mirrored, its colours jittered, maybe turned
  * gray, maybe blurred, maybe solarized. The defaults are the paper's ImageNet recipe, also as preset
- * `imagenet`; the preset `cifar` is the recipe for pictures of 32x32.
+ * `imagenet`; the preset `cifar` is the recipe for pictures of 32x32. The preset `fine-tune` crops and mirrors only, for
+ * simclrtrainer's `loss=cross-entropy` and `distillation`, at any size.
  *
  * The output is ordinary RGB video of size times two sizes, view 1 above view 2
  * (`multiview-mode=top-bottom`), one picture for each frame, with the frame's times: it can be

@@ -234,8 +234,8 @@ static void
 install_files (GObjectClass *klass)
 {
   install_text (klass, PROP_LOCATION, "location", "Location",
-      "Safetensors file of what was learned: written in mode=fit, loaded in mode=predict; unset: "
-      "what is taught is forgotten with the run.",
+      "Safetensors file of what was learned: written in mode=fit, loaded in mode=predict, where a "
+      "fine-tuned encoder's will do, too; unset: what is taught is forgotten with the run.",
       GST_PARAM_MUTABLE_READY);
   install_text (klass, PROP_LABELS, "labels", "Labels",
       "UTF-8 text file with one line a frame, its label; in mode=fit they are taught, in "

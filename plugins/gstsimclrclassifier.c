@@ -33,6 +33,10 @@
  *   is classified, which holds that frame up: about ten seconds for 50,000 examples, a moment for a hundred.
  * * `prototype`: the label whose examples' mean direction is nearest; a handful of examples is enough.
  *
+ * A checkpoint of simclrtrainer's `loss=cross-entropy` or `distillation`, too, is a #simclrclassifier:location (and so are
+ * torchvision's weights, whose labels are numbers): its linear layer classifies the representations of that same
+ * encoder. There are no examples in it, so that it cannot be taught, and nothing is novel.
+ *
  * What is learned is kept as examples, so that a file that was taught with one method serves the others.
  * Unless #simclrclassifier:method is set, it is the file's.
  *

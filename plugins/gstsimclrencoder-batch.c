@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
-#include "gstsimclrframemeta.h"
 #include "gstsimclrpairmeta.h"
 #include "gstsimclrvideo.h"
 

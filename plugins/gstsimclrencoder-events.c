@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
-#include "gstsimclrframemeta.h"
-
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
 
 /* Before whatever follows frames in the stream: embedding sends what it holds, training keeps
@@ -108,7 +106,7 @@ handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
   GstCaps *caps;
 
   if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
-    self->stream = gst_simclr_stream_number (event, 0);
+    self->stream = gst_simclr_streams_get (&self->seen, event);
   if (joins_batch (self, event)) {
     if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
       gst_event_copy_segment (event, &self->segment);
@@ -149,6 +147,15 @@ handle_sink_event (GstSimclrEncoder *self, GstEvent *event)
   return gst_pad_event_default (self->sinkpad, GST_OBJECT (self), event);
 }
 
+/* The flush or the state change comes to what is downstream first. */
+gboolean
+_gst_simclr_encoder_is_flushing (GstSimclrEncoder *self)
+{
+  g_autoptr (GstPad) peer = gst_pad_get_peer (self->srcpad);
+
+  return GST_PAD_IS_FLUSHING (self->srcpad) || (peer != NULL && GST_PAD_IS_FLUSHING (peer));
+}
+
 /* An event that a flush or a state change kept from going on is no error of the stream. */
 GstFlowReturn
 _gst_simclr_encoder_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
@@ -158,7 +165,7 @@ _gst_simclr_encoder_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 
   if (handle_sink_event (self, event))
     return GST_FLOW_OK;
-  if (GST_PAD_IS_FLUSHING (self->srcpad))
+  if (_gst_simclr_encoder_is_flushing (self))
     return GST_FLOW_FLUSHING;
   return is_caps ? GST_FLOW_NOT_NEGOTIATED : GST_FLOW_ERROR;
 }

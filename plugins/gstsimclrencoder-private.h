@@ -7,6 +7,7 @@
 #include "gstsimclrencoder.h"
 #include "gstsimclrfollower.h"
 #include "gstsimclrforwardmeta.h"
+#include "gstsimclrframemeta.h"
 
 G_BEGIN_DECLS
 
@@ -44,6 +45,7 @@ typedef struct
   GstClockTime batch_timeout;
   SimclrOutput output;
   SimclrPrecision precision;
+  guint calibration_frames;
   SimclrProvider provider;
   guint threads;
   guint nice;
@@ -98,9 +100,10 @@ struct _GstSimclrEncoder
   gint64 *times;   /* of views when training: when their frames were filmed; -1: nobody knows */
   guint *streams;  /* of views when training: numbers of the streams that their frames come from */
   guint64 *frames; /* of pairs when training: numbers of their frames */
-  guint stream;    /* that comes in */
-  guint64 pairs;   /* that came in since the start */
-  guint capacity;  /* frames or pairs that fit */
+  GstSimclrStreams seen; /* streams */
+  guint stream;          /* that comes in */
+  guint64 pairs;         /* that came in since the start */
+  guint capacity;        /* frames or pairs that fit */
   guint filled;
   guint64 *offsets; /* of the pairs, when training */
   GQueue held; /* frames that wait for their embedding and are passed on, and events between them */
@@ -156,6 +159,8 @@ gboolean _gst_simclr_encoder_src_query (GstPad *pad, GstObject *parent, GstQuery
 /* Events (gstsimclrencoder-events.c), the pads' functions. */
 GstFlowReturn _gst_simclr_encoder_sink_event (GstPad *pad, GstObject *parent, GstEvent *event);
 gboolean _gst_simclr_encoder_src_event (GstPad *pad, GstObject *parent, GstEvent *event);
+/* Whether a flush or a state change is what keeps things from going on. */
+gboolean _gst_simclr_encoder_is_flushing (GstSimclrEncoder *self);
 
 /* Batches (gstsimclrencoder-batch.c): frames to pictures in memory. */
 gboolean _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self);

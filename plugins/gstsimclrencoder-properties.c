@@ -21,6 +21,7 @@ enum
   PROP_BATCH_TIMEOUT,
   PROP_OUTPUT,
   PROP_PRECISION,
+  PROP_CALIBRATION_FRAMES,
   PROP_PROVIDER,
   PROP_THREADS,
   PROP_NICE,
@@ -81,6 +82,9 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     break;
   case PROP_PRECISION:
     settings->precision = g_value_get_enum (value);
+    break;
+  case PROP_CALIBRATION_FRAMES:
+    settings->calibration_frames = g_value_get_uint (value);
     break;
   case PROP_PROVIDER:
     settings->provider = g_value_get_enum (value);
@@ -155,6 +159,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_PRECISION:
     g_value_set_enum (value, settings->precision);
+    break;
+  case PROP_CALIBRATION_FRAMES:
+    g_value_set_uint (value, settings->calibration_frames);
     break;
   case PROP_PROVIDER:
     g_value_set_enum (value, settings->provider);
@@ -232,7 +239,9 @@ install_weights (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
           "Safetensors file to load weights from: a checkpoint of simclrtrainer, or a torchvision "
-          "ResNet, alone or inside the model of another SimCLR implementation; unset: none.",
+          "ResNet, alone or inside the model of another SimCLR implementation; with %d or %08llu "
+          "in "
+          "its name the newest of simclrtrainer's numbered ones. Unset: none.",
           NULL, FLAGS));
   g_object_class_install_property (klass, PROP_MODEL,
       g_param_spec_string ("model", "Model",
@@ -288,8 +297,14 @@ install_computing (GObjectClass *klass)
       g_param_spec_enum ("precision", "Precision",
           "Number format of activations. bfloat16 takes half the memory; auto takes it where the "
           "processor multiplies it and oneDNN was built in, else float32. Weights, sums and the "
-          "loss are float32 in both.",
+          "loss are float32 in both. int8 only embeds; auto never takes it.",
           gst_simclr_described_enum (SIMCLR_TYPE_PRECISION), SIMCLR_PRECISION_AUTO, FLAGS));
+  g_object_class_install_property (klass, PROP_CALIBRATION_FRAMES,
+      g_param_spec_uint ("calibration-frames", "Calibration frames",
+          "With precision=int8: frames that are embedded as with precision=auto, after each change "
+          "of weights, to learn how far the bytes have to reach. They should be like those that "
+          "follow.",
+          1, 65536, 32, FLAGS));
   g_object_class_install_property (klass, PROP_PROVIDER,
       g_param_spec_enum ("provider", "Provider",
           "Who computes the convolutions; auto takes the fastest that was built in.",
@@ -336,6 +351,7 @@ _gst_simclr_encoder_init_settings (GstSimclrEncoder *self)
       .normalization = SIMCLR_NORMALIZATION_AUTO,
       .output = SIMCLR_OUTPUT_REPRESENTATION,
       .precision = SIMCLR_PRECISION_AUTO,
+      .calibration_frames = 32,
       .provider = SIMCLR_PROVIDER_AUTO,
       .max_cpu = 1,
       .follow_interval = GST_SECOND,

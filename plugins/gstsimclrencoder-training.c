@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
-#include "gstsimclrframemeta.h"
 #include "gstsimclrmodelquery.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug

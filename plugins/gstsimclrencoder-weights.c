@@ -281,6 +281,11 @@ make_encoder (GstSimclrEncoder *self, SimclrWeights *weights, gboolean training)
 
   g_clear_object (&self->encoder);
   g_clear_pointer (&self->weights, simclr_weights_unref);
+  if (training && active->precision == SIMCLR_PRECISION_INT8) {
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS, ("precision=int8 only embeds; it cannot train."),
+        ("Train with precision=auto, float32 or bfloat16."));
+    return FALSE;
+  }
   self->encoder =
       simclr_encoder_new (weights, active->provider, active->precision, active->threads, &error);
   if (self->encoder == NULL) {
@@ -292,6 +297,7 @@ make_encoder (GstSimclrEncoder *self, SimclrWeights *weights, gboolean training)
     return FALSE;
   }
   simclr_encoder_set_nice (self->encoder, active->nice);
+  simclr_encoder_set_calibration_frames (self->encoder, active->calibration_frames);
   simclr_encoder_set_microbatch_size (self->encoder, active->microbatch_size);
   self->training = training;
   self->untrained = self->untrained && !training;

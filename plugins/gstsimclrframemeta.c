@@ -38,15 +38,33 @@ gst_simclr_frame_meta_get (GstBuffer *buffer, guint64 *number, guint *stream)
                              G_TYPE_UINT64, number, "stream", G_TYPE_UINT, stream, NULL);
 }
 
+/* A camera that is plugged in again and again may have a new id each time: what is remembered is bounded. */
+#define MOST_IDS 256
+
 guint
-gst_simclr_stream_number (GstEvent *stream_start, guint pad)
+gst_simclr_streams_get (GstSimclrStreams *self, GstEvent *stream_start)
 {
+  gpointer number;
   const gchar *id;
-  guint number;
 
   gst_event_parse_stream_start (stream_start, &id);
-  number = (id != NULL ? g_str_hash (id) : 0) ^ (pad * 2654435761u);
-  return number & G_MAXINT32; /* the library has a meaning for the highest */
+  if (self->numbers == NULL || g_hash_table_size (self->numbers) == MOST_IDS) {
+    g_clear_pointer (&self->numbers, g_hash_table_unref);
+    self->numbers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  }
+  if (!g_hash_table_lookup_extended (self->numbers, id, NULL, &number)) {
+    number = GUINT_TO_POINTER (self->next);
+    self->next = (self->next + 1) % GST_SIMCLR_STREAMS;
+    g_hash_table_insert (self->numbers, g_strdup (id), number);
+  }
+  return GPOINTER_TO_UINT (number);
+}
+
+void
+gst_simclr_streams_clear (GstSimclrStreams *self)
+{
+  g_clear_pointer (&self->numbers, g_hash_table_unref);
+  self->next = 0;
 }
 
 void

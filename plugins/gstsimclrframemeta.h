@@ -24,9 +24,20 @@ void gst_simclr_frame_meta_set (GstBuffer *buffer, guint64 number, guint stream)
 /* FALSE: there is none. */
 gboolean gst_simclr_frame_meta_get (GstBuffer *buffer, guint64 *number, guint *stream);
 
-/* A number for the stream that begins, as good as certainly another than that of any other stream: by its id, and
- * by the pad that it comes in by. */
-guint gst_simclr_stream_number (GstEvent *stream_start, guint pad);
+/* The streams that a pad has seen, by id. Zero bytes are none. */
+typedef struct
+{
+  GHashTable *numbers; /* of ids; NULL while empty */
+  guint next;
+} GstSimclrStreams;
+
+/* The most that are told apart; those that come later take the numbers of the earliest. */
+#define GST_SIMCLR_STREAMS (1u << 15)
+
+/* The number of the stream that begins: streams are counted from 0 in the order they first appear, so that a run that
+ * is repeated has the same numbers. */
+guint gst_simclr_streams_get (GstSimclrStreams *self, GstEvent *stream_start);
+void gst_simclr_streams_clear (GstSimclrStreams *self);
 
 void gst_simclr_batch_meta_add (GstBuffer *tensors, const guint64 *frames, guint n_pairs);
 /* The numbers of n_pairs frames, borrowed; NULL: there are none. */

@@ -5,7 +5,7 @@
 
 #include <simclr/simclr.h>
 
-#define MOST_VALUES 8
+#define MOST_VALUES 16
 
 /* Descriptions in the order of the library's values. */
 typedef struct
@@ -24,7 +24,9 @@ static const Described described[] = {
     {simclr_precision_get_type,
         {"bfloat16 where the processor multiplies it and oneDNN was built in, else float32",
             "32-bit floating point throughout",
-            "Activations in bfloat16, master weights and sums in float32"}},
+            "Activations in bfloat16, master weights and sums in float32",
+            "Embedding only: bytes after the first convolution, scaled as the first frames "
+            "showed"}},
     {simclr_provider_get_type,
         {"The fastest that was built in and works here",
             "Own convolutions (Winograd, packed products), always there", "oneDNN convolutions"}},
@@ -49,7 +51,9 @@ static const Described described[] = {
             "DCL that weights pairs by how far apart their views are (DCLW)",
             "Logistic loss of the positive and of negatives",
             "The positive more similar than negatives by a margin",
-            "All views of a label are positives of each other; needs labels"}},
+            "All views of a label are positives of each other; needs labels",
+            "No contrast: fine-tuning of the whole encoder on labels (version 2)",
+            "No contrast: the probabilities of a fine-tuned teacher (version 2)"}},
     {simclr_optimizer_get_type,
         {"Layer-wise adaptive rate scaling with momentum (the paper's)",
             "Stochastic gradient descent with momentum", "Adam with decoupled weight decay"}},

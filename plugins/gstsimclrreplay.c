@@ -23,6 +23,10 @@
  * With any policy #GstSimclrReplay:min-distance keeps out frames that look like one of the last that were
  * taken in, which costs microseconds: with a camera the first thing to set.
  *
+ * With #GstSimclrReplay:labels, the text file that simclrtrainer reads for fine-tuning, only frames with a label are
+ * taken in, and of these only #GstSimclrReplay:label-fraction: the 1 % and 10 % splits of semi-supervised
+ * learning, the same share of every label. The seed decides which.
+ *
  * Frames are held by reference, and copied only when holding them would starve somebody: buffers of a
  * pool with a fixed number of buffers, memory of a device, or a small piece of a large memory. With
  * #GstSimclrReplay:storage-size they are stored scaled down, as RGB, at the size that training needs:
@@ -177,7 +181,7 @@ reset_counters (GstSimclrReplay *self)
   }
   self->started = self->input_ended = self->filled = self->located = FALSE;
   self->next_sample = self->pushed = self->done = self->frames = 0;
-  self->copied = self->received = self->ignored = self->near = self->cuts = 0;
+  self->copied = self->received = self->ignored = self->near = self->cuts = self->unlabelled = 0;
   self->need_segment = TRUE;
   self->was_flushed = FALSE;
   self->seqnum = GST_SEQNUM_INVALID;
@@ -191,6 +195,8 @@ start (GstSimclrReplay *self)
   const GstSimclrReplaySettings *run = &self->run;
 
   gst_simclr_replay_take_settings (self);
+  if (!gst_simclr_replay_load_labels (self))
+    return FALSE;
   g_mutex_lock (&self->lock);
   self->memory = simclr_replay_new (
       run->policy, run->capacity, run->max_bytes, run->seed, (GDestroyNotify) gst_sample_unref);
@@ -211,6 +217,7 @@ static void
 stop (GstSimclrReplay *self)
 {
   gst_simclr_replay_close_model (self);
+  g_clear_pointer (&self->labels, gst_simclr_labels_free);
   g_mutex_lock (&self->lock);
   g_clear_object (&self->memory);
   g_clear_pointer (&self->drawn, g_free);

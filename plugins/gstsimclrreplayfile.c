@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
-#include "gstsimclrframemeta.h"
-
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
 
 typedef struct

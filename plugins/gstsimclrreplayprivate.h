@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "gstsimclrframemeta.h"
+#include "gstsimclrlabels.h"
 #include "gstsimclrreplay.h"
 
 #include <gst/video/video.h>
@@ -34,6 +36,8 @@ typedef struct
   GstClockTime save_interval;
   gchar *location; /* NULL: none */
   gchar *model;    /* NULL: the one that is trained downstream */
+  gchar *labels;   /* NULL: every frame is taken in */
+  gdouble label_fraction;
 } GstSimclrReplaySettings;
 
 /* Frames taken in last, that a new one is compared with. */
@@ -51,8 +55,9 @@ typedef struct
   /* streaming thread of the pad */
   GstCaps *caps;
   GstVideoInfo info;
-  gboolean is_readable; /* by the library, as it comes */
-  guint stream;         /* number of the stream that comes in: a funnel brings several */
+  gboolean is_readable;     /* by the library, as it comes */
+  guint stream;             /* number of the stream that comes in */
+  GstSimclrStreams streams; /* a funnel brings several */
   GstSegment segment;
   GstBufferPool *pool; /* of the latest frame that had one */
   gboolean pool_is_bounded;
@@ -93,6 +98,7 @@ struct _GstSimclrReplay
 
   GstSimclrReplaySettings settings; /* object lock */
   GstSimclrReplaySettings run;      /* a copy of them, constant from READY to PAUSED and back */
+  GstSimclrLabels *labels;          /* likewise; of the frames that are taken in, NULL: all */
 
   GMutex lock;
   GCond wake; /* for the source pad's task and inputs that wait: anything below has changed */
@@ -115,6 +121,7 @@ struct _GstSimclrReplay
   guint64 received;            /* frames since the start */
   guint64 ignored;             /* frames without a picture: GAP, CORRUPTED or empty */
   guint64 near;                /* frames too like those taken in before */
+  guint64 unlabelled;          /* frames left out for want of a label */
   guint64 cuts;                /* scene cuts that were seen */
   GQueue pending;              /* of GstEvent, to be sent before the next sample */
   gboolean need_segment;       /* a segment must be sent before the next sample */
@@ -160,6 +167,7 @@ GstCaps *gst_simclr_replay_get_input_caps (GstSimclrReplay *self);
 gboolean gst_simclr_replay_set_input_caps (
     GstSimclrReplay *self, GstSimclrReplayInput *input, GstCaps *caps);
 void gst_simclr_replay_reset_input (GstSimclrReplayInput *input);
+gboolean gst_simclr_replay_load_labels (GstSimclrReplay *self);
 GstFlowReturn gst_simclr_replay_take_frame (
     GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, guint64 number);
 

@@ -12,8 +12,8 @@ GstStaticPadTemplate gst_simclr_replay_src_template =
 
 typedef enum
 {
-  TURN_WAIT,   /* for frames, or for the end of the input */
-  TURN_START,  /* say at once that there is a stream: sinks that preroll need not wait for frames */
+  TURN_WAIT, /* for frames, or for the end of the input */
+  TURN_START, /* say at once that there is a stream, or still is: sinks that preroll need not wait for frames */
   TURN_LOCATE, /* ask where the sequence starts */
   TURN_EMBED,  /* what has come in, with the weights of now */
   TURN_SAVE,   /* the memory, beside the trainer's checkpoint */

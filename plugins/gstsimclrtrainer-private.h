@@ -18,6 +18,7 @@ typedef struct
 {
   gchar *location;
   gchar *labels;
+  gchar *teacher;
   gchar *tensorboard;
   guint64 tensorboard_interval; /* at least 1 */
   guint64 checkpoint_interval;
@@ -83,6 +84,7 @@ gboolean _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final);
 
 /* Labels (gstsimclrtrainer-labels.c). load posts errors; label tells the pass what its views show. */
 gboolean _gst_simclr_trainer_load_labels (GstSimclrTrainer *self);
+gboolean _gst_simclr_trainer_load_teacher (GstSimclrTrainer *self);
 void _gst_simclr_trainer_label (GstSimclrTrainer *self, GstBuffer *buffer, SimclrForwardPass *pass);
 
 /* Curves (gstsimclrtrainer-tensorboard.c), from first_step on. Errors and warnings are posted. */

@@ -15,6 +15,7 @@ enum
   PROP_0,
   PROP_LOCATION,
   PROP_LABELS,
+  PROP_TEACHER,
   PROP_TENSORBOARD,
   PROP_TENSORBOARD_INTERVAL,
   PROP_CHECKPOINT_INTERVAL,
@@ -42,6 +43,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_LABELS:
     g_free (self->settings.labels);
     self->settings.labels = g_value_dup_string (value);
+    break;
+  case PROP_TEACHER:
+    g_free (self->settings.teacher);
+    self->settings.teacher = g_value_dup_string (value);
     break;
   case PROP_TENSORBOARD:
     g_free (self->settings.tensorboard);
@@ -100,6 +105,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_LABELS:
     g_value_set_string (value, self->settings.labels);
+    break;
+  case PROP_TEACHER:
+    g_value_set_string (value, self->settings.teacher);
     break;
   case PROP_TENSORBOARD:
     g_value_set_string (value, self->settings.tensorboard);
@@ -161,9 +169,14 @@ _gst_simclr_trainer_install_properties (GObjectClass *klass)
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
-          "UTF-8 text file that says what frames show, for loss=supervised and the online probe: "
-          "line n is the label of frame n, counted in the order they come in; an empty line is "
-          "none. Unset: no labels.",
+          "UTF-8 text file that says what frames show, for loss=cross-entropy, loss=supervised and "
+          "the online probe: line n is the label of frame n, counted in the order they come in; an "
+          "empty line is none. Unset: no labels.",
+          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TEACHER,
+      g_param_spec_string ("teacher", "Teacher",
+          "Safetensors file of a fine-tuned encoder, of any architecture and width, whose "
+          "probabilities loss=distillation teaches.",
           NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (klass, PROP_TENSORBOARD,
       g_param_spec_string ("tensorboard", "TensorBoard",
@@ -222,6 +235,7 @@ _gst_simclr_trainer_clear_settings (GstSimclrTrainer *self)
 {
   g_free (self->settings.location);
   g_free (self->settings.labels);
+  g_free (self->settings.teacher);
   g_free (self->settings.tensorboard);
   g_object_unref (self->prototype);
 }

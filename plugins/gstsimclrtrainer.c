@@ -4,17 +4,18 @@
 /**
  * SECTION:element-simclrtrainer
  * @title: simclrtrainer
- * @short_description: contrastive training of the simclrencoder upstream
+ * @short_description: training of the simclrencoder upstream
  *
  * The sink at the end of a training pipeline: projection head, contrastive loss and optimizer of
- * SimCLR. Each batch that arrives from a simclrencoder is one step: the loss is computed over all of
- * its views, goes backward through head and encoder, and the optimizer changes the weights of both
- * before the encoder starts on its next batch.
+ * SimCLR, and the two steps that follow in its version 2, fine-tuning and distillation. Each batch
+ * that arrives from a simclrencoder is one step: the loss is computed over all of its views, goes
+ * backward through head and encoder, and the optimizer changes the weights of both before the encoder
+ * starts on its next batch.
  *
  * Only a `queue` or a `tee` may stand between encoder and trainer; an encoder has one trainer.
  *
- * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, not
- * a whole batch: other branches of a `tee` need not wait until one has filled.
+ * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, or of
+ * what follows a seek, not a whole batch: other branches of a `tee` need not wait until one has filled.
  *
  * ## Losses
  *
@@ -43,9 +44,48 @@
  * running time of simclrreplay's input where one stands upstream. It holds for the frames that
  * #GstSimclrTrainer:negatives keeps as well; what has the same label stays a positive.
  *
+ * ## Fine-tuning
+ *
+ * With `loss=cross-entropy` the encoder learns #GstSimclrTrainer:labels: a linear layer over labels stands in
+ * the projection head's place, and all weights follow the gradient of its cross entropy, as in version 2 of
+ * the paper (Chen et al. 2020, 2006.10029). A pretrained encoder comes in by `location` of simclrencoder. The
+ * layer begins at zero, as the official code's, and LARS does not adapt its rate. With
+ * #GstSimclrTrainer:head-layer the first layers of the projection head that came with the encoder become
+ * part of it; for few labels the paper found the first of three best.
+ *
+ * Views are only cropped and mirrored, `simclraugment @preset=fine-tune`; the two of a frame are two
+ * pictures of its label, and learning-rate-scaling counts pairs. Frames without a label teach nothing: `labels`
+ * of simclrreplay leaves them out, and its `label-fraction` takes 1 or 10 % of each label. The official
+ * settings are LARS with learning-rate 0.005, learning-rate-scaling sqrt and no weight-decay, batches of 1024, no
+ * warm-up, 60 epochs for 1 % of ImageNet and 30 for 10 %. pipelines/fine-tune has settings for small pictures;
+ * a rate that is too high makes the encoder forget what it was pretrained for.
+ *
+ * The checkpoint is the encoder, with the layer as `fc.weight` and `fc.bias`: a whole torchvision model, where
+ * head-layer is 0. simclrencoder and simclrclassifier both take it as their `location`. Metadata `labels` names
+ * the rows, in the order of their texts (by value where all are numbers), and `head_layer` the layer.
+ *
+ * |[
+ * yes ball | head -n 32 > patterns.txt; yes bars | head -n 32 >> patterns.txt
+ * gst-launch-1.0 -m concat name=frames ! simclrreplay policy=all epochs=8 labels=patterns.txt label-fraction=0.5 ! simclraugment @preset=fine-tune size=32 ! simclrencoder width=0.25 batch-size=16 ! simclrtrainer loss=cross-entropy labels=patterns.txt optimizer=sgd learning-rate=0.05 learning-rate-scaling=none location=patterns.safetensors videotestsrc pattern=ball num-buffers=32 ! video/x-raw,format=RGB,width=64,height=64 ! frames. videotestsrc pattern=smpte num-buffers=32 ! video/x-raw,format=RGB,width=64,height=64 ! frames.
+ * gst-launch-1.0 -m videotestsrc pattern=smpte num-buffers=8 ! videoconvert ! simclrencoder location=patterns.safetensors ! simclrclassifier location=patterns.safetensors ! fakesink
+ * ]|
+ *
+ * ## Distillation
+ *
+ * With `loss=distillation` the encoder learns to name frames as a fine-tuned #GstSimclrTrainer:teacher does, and
+ * no label is needed: the third step of version 2. Both see the same views, and the teacher computes with its
+ * running statistics, in the student's precision; the loss is the cross entropy between their probabilities,
+ * softened by #GstSimclrTrainer:distillation-temperature, times its square (Hinton et al. 2015, 1503.02531, and
+ * the official code). The teacher may be larger, or of the same kind (self-distillation), and stays as it is.
+ * The checkpoint is as after fine-tuning, with the teacher's labels.
+ *
+ * |[
+ * gst-launch-1.0 -m videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment @preset=fine-tune size=32 ! simclrencoder width=0.125 batch-size=16 ! simclrtrainer loss=distillation teacher=patterns.safetensors optimizer=sgd learning-rate=0.05 learning-rate-scaling=none location=student.safetensors
+ * ]|
+ *
  * ## The online probe
  *
- * With #GstSimclrTrainer:labels, whatever the loss, a linear layer learns the labels from the representations
+ * With #GstSimclrTrainer:labels and a contrastive loss a linear layer learns the labels from the representations
  * of the same batches (standardised over the batch), as in the official code; its gradient stops there, so
  * that the encoder learns what it would without. How many views it names right before it learns from them
  * tells early whether a run is worth going on with. The figure is of augmented views;
@@ -92,8 +132,13 @@
  * fields, which #GstSimclrTrainer:stats holds too:
  *
  * * `step` (#guint64): steps taken, those before a resume and skipped ones included
- * * `loss` (#gdouble): mean over all views, in nats; ln(2N-1) when nothing has been learned of N pairs
- * * `contrastive-accuracy` (#gdouble): share of views whose positive is the most similar, 0 to 1
+ * * `loss` (#gdouble): mean over all views, in nats; ln(2N-1) when nothing has been learned of N pairs. Of
+ *   cross-entropy the mean over views with a label, ln(labels) at first, and 0 for a batch that has none
+ * * `accuracy` (#gdouble), only with `loss=cross-entropy` and `distillation`: share of these views whose best label,
+ *   before the step, was the true one, or the teacher's best
+ * * `contrastive-accuracy` (#gdouble): share of views whose positive is the most similar, 0 to 1. This,
+ *   `contrastive-entropy` and what is said of projections (`embedding-deviation` to `collapsed`) only with a
+ *   contrastive loss
  * * `contrastive-entropy` (#gdouble): mean entropy of the softmax over the candidates, in nats
  * * `learning-rate` (#gdouble): used in this step, after scaling and schedule
  * * `pairs-per-second` (#gdouble): over the last ten seconds, whole pipeline
@@ -110,7 +155,7 @@
  * * `collapsed` (#gboolean): for 20 steps the projections have been all alike (deviation under 0.1) or on
  *   one line (effective rank under 2)
  * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it was, while positives
- *   were found less than half as often as at best; or the weights have grown a thousandfold. What was lowest
+ *   (without contrast: labels) were found less than half as often as at best; or the weights have grown a thousandfold. What was lowest
  *   and best is forgotten over some thousand steps of good learning: pictures may become harder
  * * `sound` (#gboolean): the weights are worth publishing and writing: neither this step nor the mean of those
  *   before shows signs of divergence
@@ -188,7 +233,8 @@ begin (GstSimclrTrainer *self)
   self->trainer = _gst_simclr_trainer_new_trainer (self);
   g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
   if (!_gst_simclr_trainer_check_location (self) || !_gst_simclr_trainer_load_labels (self) ||
-      (resume && !_gst_simclr_trainer_resume (self)) || !_gst_simclr_trainer_open_summaries (self))
+      !_gst_simclr_trainer_load_teacher (self) || (resume && !_gst_simclr_trainer_resume (self)) ||
+      !_gst_simclr_trainer_open_summaries (self))
     return FALSE;
   self->step = self->saved_step = self->first_step;
   g_object_get (self->trainer, "pairs-seen", &statistics.pairs_seen, "skipped-steps",
@@ -256,13 +302,14 @@ change_state (GstElement *element, GstStateChange transition)
 }
 
 /* There is nothing to show while paused, and a whole batch may take longer to come than other branches of the
- * pipeline can be kept waiting, so the first word of a stream is preroll enough. None at all (async=false)
+ * pipeline can be kept waiting, so the first word of a stream is preroll enough, or the first after a flush. None at all (async=false)
  * would not do: GStreamer 1.22 loses the end of a stream when no sink prerolls and decodebin is not done when
  * the pipeline is. Called with the preroll lock. */
 static gboolean
 preroll (GstBaseSink *sink, GstEvent *event)
 {
-  if (GST_EVENT_TYPE (event) != GST_EVENT_STREAM_START)
+  if (GST_EVENT_TYPE (event) != GST_EVENT_STREAM_START &&
+      GST_EVENT_TYPE (event) != GST_EVENT_SEGMENT)
     return TRUE;
   return gst_base_sink_do_preroll (sink, GST_MINI_OBJECT_CAST (event)) == GST_FLOW_OK;
 }
@@ -363,7 +410,8 @@ gst_simclr_trainer_class_init (GstSimclrTrainerClass *klass)
 
   element_class->change_state = change_state;
   gst_element_class_set_static_metadata (element_class, "SimCLR trainer", "Sink/Analyzer/Video",
-      "Trains the simclrencoder upstream by contrastive loss and writes checkpoints",
+      "Trains the simclrencoder upstream (contrastive loss, fine-tuning, distillation) and writes "
+      "checkpoints",
       "The gst-simclr authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
 

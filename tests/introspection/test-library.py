@@ -291,8 +291,32 @@ def test_confusion_is_counted():
     assert confusion.get_class('cat') == (1, 1.0, 0.5)
 
 
+def test_moments_are_stored_and_found():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'index')
+        index = Simclr.Index.open(path, 1000)
+        for second in range(20):
+            pixels = GLib.Bytes.new(bytes([second, 0, 0])) if second % 2 else None
+            assert index.add(array.array('f', [1, second / 10]), second * 10**9, 'door', 'a.webm', pixels,
+                             second % 2, second % 2)
+        index.props.encoder = 'resnet18'
+        error = error_of(Simclr.Index.open, path, 0)
+        assert error.matches(Simclr.error_quark(), Simclr.Error.BUSY), error
+        reader = Simclr.Index.open_readonly(path)
+        assert reader.get_n_entries() == 20 and reader.get_streams() == ['door']
+        found = reader.search([1, 0.71], 3, 'door', GLib.MININT64, GLib.MAXINT64, 2 * 10**9)
+        assert [match.time // 10**9 for match in found] == [7, 9, 5], [match.time for match in found]
+        assert found[0].similarity > 0.9999 > found[1].similarity and found[0].source == 'a.webm'
+        assert found[0].thumbnail.get_data() == bytes([7, 0, 0]) and found[0].thumbnail_width == 1
+        moment = reader.find(11 * 10**9, None)
+        embedding = reader.get_embedding(moment.number)
+        assert abs(embedding[1] / embedding[0] - 1.1) < 1e-5
+        error = error_of(reader.search, [1, 2, 3], 1, None, 0, 1, 0)
+        assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
+
+
 def test_properties_are_described():
-    for cls in (Simclr.Augment, Simclr.Encoder, Simclr.Trainer, Simclr.Classifier):
+    for cls in (Simclr.Augment, Simclr.Encoder, Simclr.Trainer, Simclr.Classifier, Simclr.Index):
         for spec in cls.list_properties():
             assert spec.blurb and spec.blurb.strip(), f'{cls.__name__}.{spec.name}'
             if spec.flags & GObject.ParamFlags.READABLE:

@@ -44,7 +44,7 @@ def commands():
     for heading in re.findall(r'^## .*', README, re.M):
         if heading != TEACHING:
             yield from (line for line in lines(heading)
-                        if line.startswith(('gst-launch-1.0', 'simclr-export')))
+                        if line.startswith(('gst-launch-1.0', 'simclr-export', 'simclr-search', '(yes ')))
 
 
 def test_a_clip_is_made():
@@ -58,7 +58,8 @@ def test_every_pipeline_runs():
     for line in ran:
         shell(line)
     for name, size in (('street.safetensors', 100000), ('street.f32', 80 * 128 * 4),
-                       ('seen.webm', 10000), ('street.onnx', 100000), ('street.onnx.modelinfo', 100), ('pair.png', 1000)):
+                       ('seen.webm', 10000), ('street.onnx', 100000), ('street.onnx.modelinfo', 100),
+                       ('pair.png', 1000), ('scene-000.png', 1000), ('search.png', 1000)):
         assert os.path.getsize(os.path.join(WORK.name, name)) >= size, name
 
 

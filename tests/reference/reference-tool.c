@@ -39,21 +39,63 @@ make_checkpoint (gchar **arguments)
   stop_at (error);
 }
 
+/* Names of n labels: their numbers. */
+static void
+set_labels (SimclrTrainer *trainer, guint n)
+{
+  g_auto (GStrv) names = g_new0 (gchar *, n + 1);
+
+  for (guint i = 0; i < n; i++)
+    names[i] = g_strdup_printf ("%u", i);
+  simclr_trainer_set_labels (trainer, (const gchar *const *) names);
+}
+
+static void
+set_teacher (SimclrTrainer *trainer, const gchar *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimclrWeights) teacher = simclr_weights_load (path, &error);
+
+  stop_at (error);
+  simclr_trainer_set_teacher (trainer, teacher, &error);
+  stop_at (error);
+}
+
+/* View i, counted by pairs, shows label i / 2 of n, in turn; one pair in eight has none. */
+static void
+label_views (SimclrForwardPass *pass, guint n)
+{
+  guint views = simclr_forward_pass_get_n_views (pass);
+  g_autofree gint *labels = g_new (gint, views);
+
+  for (guint i = 0; i < views; i++)
+    labels[i] = i / 2 % 8 == 7 ? -1 : (gint) (i / 2 % n);
+  simclr_forward_pass_set_labels (pass, labels, views, NULL);
+}
+
 /* train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...]: steps on the same views (raw floats), from
- * a checkpoint, with the trainer's properties; prints the loss of each. Exits with 77 without that provider. */
+ * a checkpoint, with the trainer's properties, and labels=NUMBER or teacher=PATH; prints the loss of each. Exits
+ * with 77 without that provider. */
 static void
 train (gchar **arguments)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (SimclrTrainer) trainer = simclr_trainer_new ();
+  guint labels = 0;
   g_autoptr (SimclrWeights) weights = NULL;
   g_autoptr (SimclrEncoder) encoder = NULL;
   g_autofree gfloat *views = NULL;
   guint steps = (guint) strtoul (arguments[2], NULL, 10);
   gsize bytes;
 
-  for (gchar **setting = arguments + 5; *setting != NULL; setting++)
-    set_property (G_OBJECT (trainer), *setting);
+  for (gchar **setting = arguments + 5; *setting != NULL; setting++) {
+    if (g_str_has_prefix (*setting, "labels="))
+      set_labels (trainer, labels = (guint) strtoul (strchr (*setting, '=') + 1, NULL, 10));
+    else if (g_str_has_prefix (*setting, "teacher="))
+      set_teacher (trainer, strchr (*setting, '=') + 1);
+    else
+      set_property (G_OBJECT (trainer), *setting);
+  }
   simclr_trainer_resume (trainer, arguments[0], &error);
   stop_at (error);
   weights = simclr_trainer_get_weights (trainer);
@@ -69,6 +111,8 @@ train (gchar **arguments)
     SimclrTrainingStatistics statistics;
 
     stop_at (error);
+    if (labels > 0)
+      label_views (pass, labels);
     simclr_trainer_step (trainer, pass, &statistics, &error);
     stop_at (error);
     g_print ("%.9g\n", statistics.loss);
@@ -111,7 +155,9 @@ main (int argc, char **argv)
   } else {
     g_printerr ("usage: %s checkpoint ARCHITECTURE WIDTH STEM SIZE PATH\n"
                 "       %s embed WEIGHTS OUTPUT PICTURES EMBEDDINGS\n"
-                "       %s train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...]\n",
+                "       %s train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...] "
+                "[labels=NUMBER] "
+                "[teacher=PATH]\n",
         argv[0], argv[0], argv[0]);
     return 2;
   }

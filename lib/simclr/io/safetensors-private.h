@@ -54,8 +54,7 @@ gboolean _simclr_safetensors_copy (SimclrSafetensors *self, const gchar *path, G
 
 /* Where the tensor lies in the bytes that were parsed, little-endian and aligned as it happens to be; NULL for
  * a file that was opened by name. */
-gconstpointer _simclr_safetensors_borrow (
-    SimclrSafetensors *self, const SimclrSafetensor *tensor);
+gconstpointer _simclr_safetensors_borrow (SimclrSafetensors *self, const SimclrSafetensor *tensor);
 
 /* The bytes of a U8 tensor of one dimension; NULL with error set for any other. */
 GBytes *_simclr_safetensors_read_bytes (

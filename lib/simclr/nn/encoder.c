@@ -6,15 +6,12 @@
 #include <simclr/simclr-error.h>
 #include <simclr/base/arena-private.h>
 #include <simclr/nn/forward-pass-private.h>
-#include <simclr/nn/inference-plan-private.h>
+#include <simclr/nn/inference-private.h>
 #include <simclr/nn/projection-head-private.h>
 #include <simclr/nn/training-private.h>
 #include <simclr/nn/weights-private.h>
 #include <math.h>
 #include <string.h>
-
-/* Plans for this many batch sizes are kept, so that a partial batch costs no new planning each time. */
-#define KEPT_PLANS 3
 
 /**
  * SimclrEncoder:
@@ -30,16 +27,15 @@ struct _SimclrEncoder
 
   SimclrWeights *
       weights; /* the newest that were set or snapshot; immutable; without floats while training has them */
-  SimclrResnet *resnet; /* NULL until opened, as is parallel */
+  SimclrResnet *resnet; /* NULL until opened, as are parallel and inference */
   SimclrProvider provider;
   SimclrPrecision precision;
   SimclrParallel *parallel;
   guint threads, nice;
+  guint calibration_frames; /* of int8 */
 
   /* Embedding */
-  SimclrFolded *folded;
-  gboolean folded_stale;
-  GPtrArray *inference_plans; /* newest used last */
+  SimclrInference *inference;
   SimclrProjectionHead *head;
 
   SimclrTraining *training; /* NULL until the first forward */
@@ -49,6 +45,8 @@ struct _SimclrEncoder
   gboolean weights_stale; /* the trained values are newer than weights */
   gint pass_is_out;       /* atomic */
 };
+
+#define DEFAULT_CALIBRATION_FRAMES 32
 
 G_DEFINE_FINAL_TYPE (SimclrEncoder, simclr_encoder, G_TYPE_OBJECT)
 
@@ -60,7 +58,16 @@ enum
   PROP_PRECISION,
   PROP_THREADS,
   PROP_NICE,
+  PROP_CALIBRATION_FRAMES,
 };
+
+static void
+begin_inference (SimclrEncoder *self)
+{
+  self->inference =
+      _simclr_inference_new (self->resnet, self->provider, self->precision, self->parallel);
+  _simclr_inference_set_calibration_frames (self->inference, self->calibration_frames);
+}
 
 /* What cannot be done while an object is made, for it may fail: before anything is computed. */
 static gboolean
@@ -82,7 +89,7 @@ open_encoder (SimclrEncoder *self, GError **error)
   self->step = self->weights->step;
   self->parallel = _simclr_parallel_new (self->threads);
   _simclr_parallel_set_nice (self->parallel, self->nice);
-  self->folded_stale = TRUE;
+  begin_inference (self);
   return TRUE;
 }
 
@@ -106,6 +113,9 @@ simclr_encoder_set_property (GObject *object, guint id, const GValue *value, GPa
     break;
   case PROP_NICE:
     simclr_encoder_set_nice (self, g_value_get_uint (value));
+    break;
+  case PROP_CALIBRATION_FRAMES:
+    simclr_encoder_set_calibration_frames (self, g_value_get_uint (value));
     break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -133,6 +143,9 @@ simclr_encoder_get_property (GObject *object, guint id, GValue *value, GParamSpe
   case PROP_NICE:
     g_value_set_uint (value, self->nice);
     break;
+  case PROP_CALIBRATION_FRAMES:
+    g_value_set_uint (value, self->calibration_frames);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -144,8 +157,7 @@ simclr_encoder_finalize (GObject *object)
   SimclrEncoder *self = SIMCLR_ENCODER (object);
 
   g_clear_pointer (&self->training, _simclr_training_free);
-  g_clear_pointer (&self->inference_plans, g_ptr_array_unref);
-  g_clear_pointer (&self->folded, _simclr_folded_free);
+  g_clear_pointer (&self->inference, _simclr_inference_free);
   g_clear_pointer (&self->head, _simclr_projection_head_free);
   g_clear_pointer (&self->resnet, _simclr_resnet_unref);
   g_clear_pointer (&self->weights, simclr_weights_unref);
@@ -181,13 +193,16 @@ simclr_encoder_class_init (SimclrEncoderClass *klass)
       g_param_spec_uint ("nice", "Nice",
           "How much the threads that compute give way to others, as nice(1).", 0, 19, 0,
           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
+  g_object_class_install_property (object_class, PROP_CALIBRATION_FRAMES,
+      g_param_spec_uint ("calibration-frames", "Calibration frames",
+          "Pictures that are embedded in another precision first, for precision int8.", 1,
+          G_MAXUINT, DEFAULT_CALIBRATION_FRAMES, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
 }
 
 static void
 simclr_encoder_init (SimclrEncoder *self)
 {
-  self->inference_plans =
-      g_ptr_array_new_with_free_func ((GDestroyNotify) _simclr_inference_plan_free);
+  self->calibration_frames = DEFAULT_CALIBRATION_FRAMES;
 }
 
 /**
@@ -239,6 +254,40 @@ simclr_encoder_set_nice (SimclrEncoder *self, guint nice)
     _simclr_parallel_set_nice (self->parallel, nice);
 }
 
+/**
+ * simclr_encoder_set_calibration_frames:
+ * @self: an encoder of precision int8
+ * @frames: pictures, at least 1
+ *
+ * How many pictures are embedded in the fastest other precision, for each set of weights, before int8 begins:
+ * they say how far each tensor's bytes have to reach. They should be like those that follow. 32 by default;
+ * no effect with other precisions. The same pictures in the same order give the same embeddings.
+ */
+void
+simclr_encoder_set_calibration_frames (SimclrEncoder *self, guint frames)
+{
+  g_return_if_fail (SIMCLR_IS_ENCODER (self));
+  g_return_if_fail (frames > 0);
+
+  self->calibration_frames = frames;
+  if (self->inference)
+    _simclr_inference_set_calibration_frames (self->inference, frames);
+}
+
+/**
+ * simclr_encoder_is_calibrated:
+ * @self: an encoder
+ *
+ * Returns: whether the next pictures are embedded in int8; %FALSE with other precisions
+ */
+gboolean
+simclr_encoder_is_calibrated (SimclrEncoder *self)
+{
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), FALSE);
+
+  return self->inference && _simclr_inference_is_calibrated (self->inference);
+}
+
 static gboolean
 check_pictures (SimclrEncoder *self, const gfloat *pictures, guint n, GError **error)
 {
@@ -263,45 +312,6 @@ current_statistics (SimclrEncoder *self)
 {
   return self->training ? _simclr_training_get_statistics (self->training)
                         : self->weights->statistics;
-}
-
-/* Folds the newest weights where that has not been done. */
-static void
-refresh_folded (SimclrEncoder *self)
-{
-  if (!self->folded_stale)
-    return;
-  if (!self->folded)
-    self->folded = _simclr_folded_new (self->resnet);
-  _simclr_folded_set (self->folded, self->resnet, current_values (self), current_statistics (self));
-  for (guint i = 0; i < self->inference_plans->len; i++)
-    _simclr_inference_plan_set_folded (g_ptr_array_index (self->inference_plans, i), self->folded);
-  self->folded_stale = FALSE;
-}
-
-static SimclrInferencePlan *
-find_inference_plan (SimclrEncoder *self, guint n, GError **error)
-{
-  SimclrInferencePlan *plan = NULL;
-
-  for (guint i = 0; i < self->inference_plans->len && !plan; i++) {
-    plan = g_ptr_array_index (self->inference_plans, i);
-    if (_simclr_inference_plan_get_images (plan) == n)
-      g_ptr_array_steal_index (self->inference_plans, i);
-    else
-      plan = NULL;
-  }
-  if (!plan) {
-    if (self->inference_plans->len == KEPT_PLANS)
-      g_ptr_array_remove_index (self->inference_plans, 0);
-    plan = _simclr_inference_plan_new (
-        self->resnet, self->provider, self->precision, n, self->parallel, error);
-    if (!plan)
-      return NULL;
-    _simclr_inference_plan_set_folded (plan, self->folded);
-  }
-  g_ptr_array_add (self->inference_plans, plan);
-  return plan;
 }
 
 static void
@@ -355,24 +365,19 @@ gboolean
 simclr_encoder_encode (SimclrEncoder *self, const gfloat *pictures, guint n_pictures,
     SimclrOutput output, gfloat *embeddings, GError **error)
 {
-  SimclrInferencePlan *plan;
-  g_autofree gfloat *h = NULL;
+  g_autofree gfloat *made = NULL;
+  gfloat *h = embeddings;
 
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), FALSE);
 
   if (!check_pictures (self, pictures, n_pictures, error))
     return FALSE;
-  refresh_folded (self);
-  plan = find_inference_plan (self, n_pictures, error);
-  if (!plan)
+  if (output == SIMCLR_OUTPUT_PROJECTION)
+    h = made = g_new (gfloat, n_pictures * self->resnet->embedding_size);
+  if (!_simclr_inference_run (self->inference, current_values (self), current_statistics (self),
+          pictures, n_pictures, h, error))
     return FALSE;
-  if (output == SIMCLR_OUTPUT_REPRESENTATION) {
-    _simclr_inference_plan_run (plan, pictures, embeddings);
-    return TRUE;
-  }
-  h = g_new (gfloat, n_pictures * self->resnet->embedding_size);
-  _simclr_inference_plan_run (plan, pictures, h);
-  return project (self, h, n_pictures, embeddings, error);
+  return output == SIMCLR_OUTPUT_REPRESENTATION || project (self, h, n_pictures, embeddings, error);
 }
 
 static gboolean
@@ -412,7 +417,8 @@ simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError 
   g_clear_pointer (&self->weights, simclr_weights_unref);
   self->weights = weights;
   self->step = weights->step;
-  self->folded_stale = TRUE;
+  if (self->inference)
+    _simclr_inference_weights_changed (self->inference);
   self->weights_stale = FALSE;
   g_clear_pointer (&self->head, _simclr_projection_head_free);
   if (self->training)
@@ -562,6 +568,15 @@ let_go_of_weights (SimclrEncoder *self)
 }
 
 static gboolean
+check_trainable (SimclrEncoder *self, GError **error)
+{
+  if (self->precision == SIMCLR_PRECISION_INT8)
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "precision int8 only embeds; train with precision auto, float32 or bfloat16");
+  return self->precision != SIMCLR_PRECISION_INT8;
+}
+
+static gboolean
 begin_training (SimclrEncoder *self, GError **error)
 {
   if (!self->training) {
@@ -587,7 +602,7 @@ begin_training (SimclrEncoder *self, GError **error)
  * Embeds a batch with its own statistics and keeps what going backward needs.
  *
  * Returns: (transfer full): the forward pass, or %NULL with @error set (%SIMCLR_ERROR_BUSY while another
- *   is out, %SIMCLR_ERROR_SHAPE, %SIMCLR_ERROR_MEMORY)
+ *   is out, %SIMCLR_ERROR_SHAPE, %SIMCLR_ERROR_MEMORY, %SIMCLR_ERROR_UNSUPPORTED with precision int8)
  */
 SimclrForwardPass *
 simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views, GError **error)
@@ -596,7 +611,7 @@ simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views,
 
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
 
-  if (!check_pictures (self, views, n_views, error))
+  if (!check_pictures (self, views, n_views, error) || !check_trainable (self, error))
     return NULL;
   if (!g_atomic_int_compare_and_exchange (&self->pass_is_out, FALSE, TRUE)) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_BUSY,
@@ -631,6 +646,12 @@ _simclr_encoder_get_parameters (SimclrEncoder *self)
   return _simclr_training_get_parameters (self->training);
 }
 
+void
+_simclr_encoder_get_views (SimclrEncoder *self, gfloat *views)
+{
+  _simclr_training_get_pictures (self->training, views);
+}
+
 SimclrParallel *
 _simclr_encoder_get_parallel (SimclrEncoder *self)
 {
@@ -638,11 +659,27 @@ _simclr_encoder_get_parallel (SimclrEncoder *self)
 }
 
 void
+_simclr_encoder_share_parallel (SimclrEncoder *self, SimclrParallel *parallel)
+{
+  g_assert (self->training == NULL);
+  _simclr_inference_free (self->inference);
+  _simclr_parallel_unref (self->parallel);
+  self->parallel = _simclr_parallel_ref (parallel);
+  begin_inference (self);
+}
+
+SimclrWeights *
+_simclr_encoder_peek_weights (SimclrEncoder *self)
+{
+  return self->weights;
+}
+
+void
 _simclr_encoder_commit (SimclrEncoder *self, guint64 step)
 {
   _simclr_training_commit (self->training);
   self->step = step;
-  self->folded_stale = TRUE;
+  _simclr_inference_weights_changed (self->inference);
   if (!self->weights_stale)
     let_go_of_weights (self);
 }

@@ -23,6 +23,10 @@ void simclr_encoder_set_nice (SimclrEncoder *self, guint nice);
 
 /* embedding: thread-compatible (one caller at a time) */
 SIMCLR_API
+void simclr_encoder_set_calibration_frames (SimclrEncoder *self, guint frames);
+SIMCLR_API
+gboolean simclr_encoder_is_calibrated (SimclrEncoder *self);
+SIMCLR_API
 gboolean simclr_encoder_encode (SimclrEncoder *self, const gfloat *pictures, guint n_pictures,
     SimclrOutput output, gfloat *embeddings, GError **error);
 SIMCLR_API

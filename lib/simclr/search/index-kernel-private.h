@@ -21,9 +21,9 @@ gfloat _simclr_index_encode (const gfloat *rows, gsize count, gsize size, gfloat
  * Returns the scale. */
 gfloat _simclr_index_round_query (const gfloat *query, gsize size, gint16 *levels, gfloat *error);
 
-/* dots (count) = codes (count, size) times levels */
-void _simclr_index_code_dots (
-    const gint8 *codes, const gint16 *levels, gsize count, gsize size, gint32 *dots);
+/* dots (count) = codes (count, size) times levels. What begins at next is asked for from memory meanwhile. */
+void _simclr_index_code_dots (const gint8 *codes, const gint16 *levels, gsize count, gsize size,
+    const gint8 *next, gint32 *dots);
 
 /* Highest similarity that each of a block's rows can have to the query; returns the highest of them.
  * distance is the query's product with the centre. */

@@ -6,6 +6,9 @@
 #include <simclr/base/multiversion-private.h>
 #include <math.h>
 
+#define LINE 64
+#define AHEAD 4096
+
 SIMCLR_MULTIVERSION gfloat
 _simclr_index_dot (const gfloat *restrict a, const gfloat *restrict b, gsize size)
 {
@@ -112,12 +115,19 @@ _simclr_index_round_query (const gfloat *query, gsize size, gint16 *levels, gflo
 
 SIMCLR_MULTIVERSION void
 _simclr_index_code_dots (const gint8 *restrict codes, const gint16 *restrict levels, gsize count,
-    gsize size, gint32 *restrict dots)
+    gsize size, const gint8 *next, gint32 *restrict dots)
 {
+  gsize rows_ahead = MIN (MAX (AHEAD / size, 1), count);
+
   for (gsize row = 0; row < count; row++) {
     const gint8 *code = codes + row * size;
+    const gint8 *ahead = row + rows_ahead < count ? code + rows_ahead * size
+                                                  : next + (row + rows_ahead - count) * size;
     gint32 sum = 0;
 
+    /* processors do not look ahead across pages, and codes lie in small ones */
+    for (gsize i = 0; i < size; i += LINE)
+      __builtin_prefetch (ahead + i);
     for (gsize i = 0; i < size; i++)
       sum += (gint16) code[i] * levels[i];
     dots[row] = sum;
@@ -126,17 +136,25 @@ _simclr_index_code_dots (const gint8 *restrict codes, const gint16 *restrict lev
 
 /* row = center + scale code + e and query = query_scale levels + f:
  * query row = query center + query_scale scale (levels code) + f (scale code) + query e. */
-gfloat
+SIMCLR_MULTIVERSION gfloat
 _simclr_index_bounds (const gint32 *restrict dots, const gfloat *restrict scales,
     const gfloat *restrict errors, gsize count, gfloat distance, gfloat radius, gfloat query_scale,
     gfloat query_error, gfloat *restrict bounds)
 {
-  gfloat highest = -G_MAXFLOAT;
+  gfloat base = distance + query_error * radius + SIMCLR_INDEX_SLACK;
+  gfloat highest[SIMCLR_LANES], most = -G_MAXFLOAT;
 
-  for (gsize row = 0; row < count; row++) {
-    bounds[row] = distance + query_scale * scales[row] * (gfloat) dots[row] +
-                  query_error * (radius + errors[row]) + errors[row] + SIMCLR_INDEX_SLACK;
-    highest = MAX (highest, bounds[row]);
-  }
-  return highest;
+  for (guint lane = 0; lane < SIMCLR_LANES; lane++)
+    highest[lane] = -G_MAXFLOAT;
+  for (gsize row = 0; row < count; row++)
+    bounds[row] =
+        base + query_scale * scales[row] * (gfloat) dots[row] + (1 + query_error) * errors[row];
+  for (gsize row = 0; row + SIMCLR_LANES <= count; row += SIMCLR_LANES)
+    for (guint lane = 0; lane < SIMCLR_LANES; lane++)
+      highest[lane] = bounds[row + lane] > highest[lane] ? bounds[row + lane] : highest[lane];
+  for (gsize row = count - count % SIMCLR_LANES; row < count; row++)
+    most = MAX (most, bounds[row]);
+  for (guint lane = 0; lane < SIMCLR_LANES; lane++)
+    most = MAX (most, highest[lane]);
+  return most;
 }

@@ -185,6 +185,17 @@ begin_chunk (Search *self, guint number)
     push_exact (self, number, row);
 }
 
+/* The codes that will probably be read next. */
+static const gint8 *
+guess_next (const Search *self, const gint8 *otherwise)
+{
+  const Item *next = (const Item *) (gconstpointer) self->heap->data;
+
+  if (self->heap->len == 0 || next->stage != BLOCK)
+    return otherwise;
+  return get_view (self, next->chunk)->chunk->codes + next->row * self->size;
+}
+
 static void
 scan_block (Search *self, Item item)
 {
@@ -192,9 +203,10 @@ scan_block (Search *self, Item item)
   const SimclrChunk *chunk = view->chunk;
   guint count = block_rows (view, item.row);
   gfloat *bounds = self->bounds + view->offset + item.row;
+  const gint8 *codes = chunk->codes + item.row * self->size;
 
   _simclr_index_code_dots (
-      chunk->codes + item.row * self->size, self->levels, count, self->size, self->dots);
+      codes, self->levels, count, self->size, guess_next (self, codes), self->dots);
   item.bound =
       _simclr_index_bounds (self->dots, chunk->scales + item.row, chunk->errors + item.row, count,
           bounds[0], chunk->radii[item.row / SIMCLR_BLOCK_ROWS], self->scale, self->error, bounds);
@@ -325,7 +337,7 @@ check_query (
  * Finds the moments whose embeddings have the highest cosine similarity. The answer is exact: the one that comparing
  * with every entry gives. It runs on the calling thread, while others add or search.
  *
- * Returns: (transfer full) (element-type SimclrMatch): the matches, most similar first, of equal ones the
+ * Returns: (transfer container) (element-type SimclrMatch): the matches, most similar first, of equal ones the
  *   earlier entry; or %NULL with @error set
  */
 GPtrArray *

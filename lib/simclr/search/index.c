@@ -162,10 +162,10 @@ open_index (const gchar *path, guint64 max_entries, gboolean writable, GError **
  * @max_entries: entries that are kept at most, 0: no bound
  * @error: return location for an error
  *
- * Opens an index in a folder, to add to it and to search it. Each entry is in a file when simclr_index_add() is
- * back: it survives the process, however that ends. One process at a time adds (another gets
- * %SIMCLR_ERROR_BUSY); any number may read meanwhile. A damaged file is an error that names it, and
- * nothing is changed; moved away, the rest is still there.
+ * Opens an index in a folder, to add to it and to search it. Once added, an entry is in a file and
+ * survives the process, however that ends. One process at a time adds (another gets %SIMCLR_ERROR_BUSY); any
+ * number may read meanwhile. A damaged file is an error that names it, and nothing is changed; moved away,
+ * the rest is still there.
  *
  * Returns: (transfer full): an index, or %NULL with @error set
  */

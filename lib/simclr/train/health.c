@@ -8,7 +8,7 @@
 #define COLLAPSED_DEVIATION 0.1
 #define COLLAPSED_RANK 2
 #define FEWEST_SIDES 4
-/* A mean that has risen by this share of its lowest value (at least of 1) while positives are found less than half
+/* A mean that has risen by this share of its lowest value (at least of 1) while positives, or labels, are found less than half
  * as often as at best does not come back by itself. One without the other may be harder pictures. */
 #define DIVERGED_SHARE 0.25
 #define SETTLED_SHARE 0.125
@@ -20,8 +20,15 @@
 /* LARS and a usual weight decay settle around a hundredfold. */
 #define EXPLODED_GROWTH 1000
 
+static gdouble
+get_accuracy (const SimclrTrainingStatistics *statistics)
+{
+  return statistics->contrastive_accuracy >= 0 ? statistics->contrastive_accuracy
+                                               : statistics->accuracy;
+}
+
 static void
-update_means (SimclrHealth *self, const SimclrTrainingStatistics *statistics, gsize views)
+update_means (SimclrHealth *self, const SimclrTrainingStatistics *statistics, gsize candidates)
 {
   gdouble steps;
 
@@ -29,14 +36,14 @@ update_means (SimclrHealth *self, const SimclrTrainingStatistics *statistics, gs
   /* the plain mean of the first steps, then a running one */
   steps = (gdouble) MIN (self->steps, SIMCLR_HEALTH_STEPS);
   self->mean += (statistics->loss - self->mean) / steps;
-  self->accuracy += (statistics->contrastive_accuracy - self->accuracy) / steps;
+  self->accuracy += (get_accuracy (statistics) - self->accuracy) / steps;
   if (self->steps < SIMCLR_HEALTH_STEPS)
     return;
   if (self->steps == SIMCLR_HEALTH_STEPS || self->mean < self->lowest)
     self->lowest = self->mean;
   if (self->accuracy > self->best)
     self->best = self->accuracy;
-  if (self->accuracy * (gdouble) (views - 1) > CHANCES) {
+  if (self->accuracy * (gdouble) candidates > CHANCES) {
     self->lowest += (self->mean - self->lowest) / FORGETTING;
     self->best += (self->accuracy - self->best) / FORGETTING;
   }
@@ -70,30 +77,30 @@ have_exploded (const SimclrHealth *self, const SimclrTrainingStatistics *statist
 
 static gboolean
 judge_step (
-    SimclrHealth *self, const SimclrTrainingStatistics *statistics, gsize sides, gsize views)
+    SimclrHealth *self, const SimclrTrainingStatistics *statistics, gsize sides, gsize candidates)
 {
-  gboolean collapsed =
+  gboolean collapsed = /* sides 0: there are no projections to judge */
       sides >= FEWEST_SIDES && (statistics->embedding_deviation < COLLAPSED_DEVIATION ||
                                    statistics->effective_rank < COLLAPSED_RANK);
   gboolean diverging;
 
-  update_means (self, statistics, views);
+  update_means (self, statistics, candidates);
   diverging =
       is_worse (self, self->mean, self->accuracy, self->diverging ? SETTLED_SHARE : DIVERGED_SHARE);
   judge (collapsed, &self->collapsed, &self->collapse);
   judge (diverging, &self->diverging, &self->divergence);
   /* whoever keeps weights need not wait for a verdict */
   return !diverging && !self->diverging &&
-         !is_worse (self, statistics->loss, statistics->contrastive_accuracy, DIVERGED_SHARE);
+         !is_worse (self, statistics->loss, get_accuracy (statistics), DIVERGED_SHARE);
 }
 
 void
 _simclr_health_update (
-    SimclrHealth *self, SimclrTrainingStatistics *statistics, gsize sides, gsize views)
+    SimclrHealth *self, SimclrTrainingStatistics *statistics, gsize sides, gsize candidates)
 {
   gboolean exploded = have_exploded (self, statistics);
 
-  statistics->sound = !statistics->was_skipped && judge_step (self, statistics, sides, views);
+  statistics->sound = !statistics->was_skipped && judge_step (self, statistics, sides, candidates);
   statistics->sound = statistics->sound && !exploded;
   statistics->collapsed = self->collapsed;
   statistics->diverging = self->diverging || exploded;

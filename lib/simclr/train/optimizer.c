@@ -137,15 +137,18 @@ _simclr_sum_of_squares_of_values (SimclrParallel *parallel, const SimclrParamete
 }
 
 static gboolean
-is_weight (SimclrOptimizerState *self, guint tensor)
+adapts (SimclrOptimizerState *self, guint tensor)
 {
   return _simclr_parameters_get (self->layout, tensor)->kind == SIMCLR_PARAMETER_WEIGHT;
 }
 
-static gfloat
+static gdouble
 get_decay (SimclrOptimizerState *self, guint tensor)
 {
-  return is_weight (self, tensor) ? (gfloat) self->settings.weight_decay : 0.0f;
+  gboolean decays = adapts (self, tensor) ||
+                    _simclr_parameters_get (self->layout, tensor)->kind == SIMCLR_PARAMETER_LOGITS;
+
+  return decays ? self->settings.weight_decay : 0;
 }
 
 static void
@@ -156,9 +159,9 @@ measure_pieces (guint thread, gsize begin, gsize end, gpointer data)
   for (gsize i = begin; i < end; i++) {
     Piece *piece = &g_array_index (self->pieces, Piece, i);
 
-    if (is_weight (self, piece->tensor))
+    if (adapts (self, piece->tensor))
       _simclr_lars_norms (self->values + piece->offset, self->gradients + piece->offset,
-          piece->count, get_decay (self, piece->tensor), &piece->weights, &piece->updates);
+          piece->count, (gfloat) get_decay (self, piece->tensor), &piece->weights, &piece->updates);
   }
 }
 
@@ -174,7 +177,7 @@ adapt_rates (SimclrOptimizerState *self, gdouble learning_rate)
       weights += g_array_index (self->pieces, Piece, i).weights;
       updates += g_array_index (self->pieces, Piece, i).updates;
     }
-    if (is_weight (self, tensor) && weights > 0 && updates > 0)
+    if (adapts (self, tensor) && weights > 0 && updates > 0)
       trust = self->settings.trust_coefficient * sqrt (weights) / sqrt (updates);
     self->rates[tensor] = learning_rate * trust;
   }
@@ -190,7 +193,7 @@ update_lars (guint thread, gsize begin, gsize end, gpointer data)
 
     _simclr_lars_update (self->values + piece->offset, self->gradients + piece->offset,
         self->momentum + piece->offset, piece->count, (gfloat) self->rates[piece->tensor],
-        (gfloat) self->settings.momentum, get_decay (self, piece->tensor));
+        (gfloat) self->settings.momentum, (gfloat) get_decay (self, piece->tensor));
   }
 }
 
@@ -204,7 +207,7 @@ update_sgd (guint thread, gsize begin, gsize end, gpointer data)
 
     _simclr_sgd_update (self->values + piece->offset, self->gradients + piece->offset,
         self->momentum + piece->offset, piece->count, (gfloat) self->rates[piece->tensor],
-        (gfloat) self->settings.momentum, get_decay (self, piece->tensor));
+        (gfloat) self->settings.momentum, (gfloat) get_decay (self, piece->tensor));
   }
 }
 
@@ -225,9 +228,8 @@ update_adamw (guint thread, gsize begin, gsize end, gpointer data)
   for (gsize i = begin; i < end; i++) {
     const Piece *piece = &g_array_index (self->pieces, Piece, i);
     gdouble rate = self->rates[piece->tensor];
-    gdouble decay = is_weight (self, piece->tensor) ? self->settings.weight_decay : 0;
 
-    factors.shrink = (gfloat) (1 - rate * decay);
+    factors.shrink = (gfloat) (1 - rate * get_decay (self, piece->tensor));
     factors.rate = (gfloat) (rate / (1 - pow (beta1, steps)));
     _simclr_adamw_update (self->values + piece->offset, self->gradients + piece->offset,
         self->momentum + piece->offset, self->square + piece->offset, piece->count, &factors);

@@ -16,6 +16,8 @@ enum
   PROP_PROJECTION_LAYERS,
   PROP_PROJECTION_HIDDEN,
   PROP_PROJECTION_SIZE,
+  PROP_HEAD_LAYER,
+  PROP_DISTILLATION_TEMPERATURE,
   PROP_OPTIMIZER,
   PROP_LEARNING_RATE,
   PROP_LEARNING_RATE_SCALING,
@@ -68,6 +70,12 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_PROJECTION_SIZE:
     g_value_set_uint (value, self->projection_size);
+    break;
+  case PROP_HEAD_LAYER:
+    g_value_set_uint (value, self->head_layer);
+    break;
+  case PROP_DISTILLATION_TEMPERATURE:
+    g_value_set_double (value, self->distillation_temperature);
     break;
   case PROP_OPTIMIZER:
     g_value_set_enum (value, (gint) self->optimizer.method);
@@ -152,6 +160,12 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_PROJECTION_SIZE:
     self->projection_size = g_value_get_uint (value);
     break;
+  case PROP_HEAD_LAYER:
+    self->head_layer = g_value_get_uint (value);
+    break;
+  case PROP_DISTILLATION_TEMPERATURE:
+    self->distillation_temperature = g_value_get_double (value);
+    break;
   case PROP_OPTIMIZER:
     self->optimizer.method = (SimclrOptimizer) g_value_get_enum (value);
     break;
@@ -200,9 +214,9 @@ static void
 install_loss_properties (void)
 {
   properties[PROP_LOSS] = g_param_spec_enum (
-      "loss", "Loss", "The contrastive loss.", SIMCLR_TYPE_LOSS, SIMCLR_LOSS_NT_XENT, READWRITE);
+      "loss", "Loss", "What training minimises.", SIMCLR_TYPE_LOSS, SIMCLR_LOSS_NT_XENT, READWRITE);
   properties[PROP_TEMPERATURE] = g_param_spec_double ("temperature", "Temperature",
-      "Temperature of the contrastive loss; a lower one gives the hardest negatives more weight.",
+      "Temperature of contrastive losses; a lower one gives the hardest negatives more weight.",
       0.001, 1000, 0.1, READWRITE);
   properties[PROP_MARGIN] = g_param_spec_double ("margin", "Margin",
       "How much more similar (cosine) the positive shall be than a negative; for "
@@ -229,6 +243,15 @@ install_loss_properties (void)
       0, READWRITE);
   properties[PROP_PROJECTION_SIZE] = g_param_spec_uint ("projection-size", "Projection size",
       "Outputs of the projection head.", 1, 65536, 128, READWRITE);
+  properties[PROP_HEAD_LAYER] = g_param_spec_uint ("head-layer", "Head layer",
+      "Layers of the projection head that become part of the encoder, with the linear layer over "
+      "labels behind them; 0: it sees the representation. For loss=cross-entropy and distillation.",
+      0, 3, 0, READWRITE);
+  properties[PROP_DISTILLATION_TEMPERATURE] = g_param_spec_double ("distillation-temperature",
+      "Distillation temperature",
+      "How much loss=distillation softens the probabilities of teacher and student: their logits "
+      "are divided by it.",
+      0.01, 1000, 1, READWRITE);
   properties[PROP_SEED] = g_param_spec_uint64 ("seed", "Seed",
       "Seed of the projection head's initial weights.", 0, G_MAXUINT64, 0, READWRITE);
 }
