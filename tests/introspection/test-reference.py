@@ -30,7 +30,7 @@ def test_gi_docgen_makes_it():
     if docgen is None:
         raise tap.Skip('gi-docgen is not installed')
     done = subprocess.run(['/usr/bin/python3', sys.argv[1], docgen, *sys.argv[2:], FOLDER.name + '/reference'],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in os.listdir(FOLDER.name + '/reference'):
         if name.endswith('.html'):
