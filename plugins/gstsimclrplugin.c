@@ -8,6 +8,7 @@
 #include "gstsimclrforwardmeta.h"
 #include "gstsimclrframemeta.h"
 #include "gstsimclroverlay.h"
+#include "gstsimclrpublish.h"
 #include "gstsimclrreplay.h"
 #include "gstsimclrtrainer.h"
 
@@ -23,6 +24,7 @@ plugin_init (GstPlugin *plugin)
          GST_ELEMENT_REGISTER (simclraugment, plugin) &&
          GST_ELEMENT_REGISTER (simclrencoder, plugin) &&
          GST_ELEMENT_REGISTER (simclrtrainer, plugin) &&
+         GST_ELEMENT_REGISTER (simclrpublish, plugin) &&
 #ifdef HAVE_PANGO
          GST_ELEMENT_REGISTER (simclroverlay, plugin) &&
 #endif

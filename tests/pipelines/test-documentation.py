@@ -66,6 +66,10 @@ def test_pipelines_of_simclrclassifier():
     check('simclrclassifier')
 
 
+def test_pipelines_of_simclrpublish():
+    check('simclrpublish')
+
+
 def test_pipelines_of_simclroverlay():
     if not os.environ.get('SIMCLR_OVERLAY'):
         raise tap.Skip('simclroverlay was not built: there is no Pango')
