@@ -8,6 +8,7 @@
 #include "gstsimclrforwardmeta.h"
 #include "gstsimclrframemeta.h"
 #include "gstsimclroverlay.h"
+#include "gstsimclrplot.h"
 #include "gstsimclrpublish.h"
 #include "gstsimclrreplay.h"
 #include "gstsimclrtrainer.h"
@@ -27,6 +28,7 @@ plugin_init (GstPlugin *plugin)
          GST_ELEMENT_REGISTER (simclrpublish, plugin) &&
 #ifdef HAVE_PANGO
          GST_ELEMENT_REGISTER (simclroverlay, plugin) &&
+         GST_ELEMENT_REGISTER (simclrplot, plugin) &&
 #endif
          GST_ELEMENT_REGISTER (simclrclassifier, plugin);
 }

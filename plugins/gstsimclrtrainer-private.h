@@ -61,6 +61,9 @@ struct _GstSimclrTrainer
   gboolean summaries_failed;      /* and that was said */
 };
 
+/* The signal `trained`. */
+extern guint _gst_simclr_trainer_trained;
+
 /* Steps (gstsimclrtrainer-step.c). */
 GstFlowReturn _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer);
 void _gst_simclr_trainer_end_progress (GstSimclrTrainer *self, GstProgressType type);

@@ -112,6 +112,9 @@
  *   probe named right, 0 to 1
  * * `probe-loss` (#gdouble), likewise: the probe's mean cross entropy, in nats
  *
+ * The signal #GstSimclrTrainer::trained has the same fields, for elements and programs that want each step in
+ * the streaming thread.
+ *
  * A skipped step is also said in a warning, at most one in five seconds; 100 in a row are an error. That
  * training has collapsed or diverges is a warning, once when it begins.
  *
@@ -179,6 +182,7 @@ enum
   PROP_LIBRARY,
 };
 
+guint _gst_simclr_trainer_trained;
 static GPtrArray *library_properties; /* names, constant after class_init */
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
@@ -566,6 +570,17 @@ gst_simclr_trainer_class_init (GstSimclrTrainerClass *klass)
   object_class->get_property = get_property;
   object_class->finalize = finalize;
   install_properties (object_class);
+
+  /**
+   * GstSimclrTrainer::trained:
+   * @trainer: the trainer
+   * @stats: the fields of the message simclr-training
+   *
+   * After each step, in the streaming thread.
+   */
+  _gst_simclr_trainer_trained =
+      g_signal_new ("trained", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+          G_TYPE_NONE, 1, GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE);
 
   element_class->change_state = change_state;
   gst_element_class_set_static_metadata (element_class, "SimCLR trainer", "Sink/Analyzer/Video",

@@ -20,3 +20,4 @@
 #include <simclr/evaluate/classifier.h>
 #include <simclr/evaluate/confusion.h>
 #include <simclr/evaluate/knn.h>
+#include <simclr/evaluate/projection.h>
