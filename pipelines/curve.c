@@ -161,11 +161,20 @@ draw (const GArray *points, const gchar *path, GError **error)
 int
 main (int argc, char **argv)
 {
+  g_autoptr (GOptionContext) options = g_option_context_new ("STATISTICS OUT.png");
   g_autoptr (GError) error = NULL;
   g_autoptr (GArray) points = NULL;
 
+  g_option_context_set_summary (options, "Draws the loss of a training run as a PNG. STATISTICS "
+                                         "holds one JSON object a line, with the fields step "
+                                         "and loss, as simclr-watch --statistics writes them.");
+  if (!g_option_context_parse (options, &argc, &argv, &error)) {
+    g_printerr ("%s\n", error->message);
+    return EXIT_FAILURE;
+  }
   if (argc != 3) {
-    g_printerr ("%s STATISTICS OUT.png\n", argv[0]);
+    g_printerr ("%s needs a file of statistics and the name of the picture; see --help\n",
+        g_get_prgname ());
     return EXIT_FAILURE;
   }
   points = points_read (argv[1], &error);

@@ -51,6 +51,10 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   SimclrOutput output;
 
+  g_option_context_set_summary (options,
+      "Writes an encoder as an ONNX model that takes any number of pictures at once, (batch, 3, "
+      "size, size) floats in [0, 1], and beside it the .modelinfo that GStreamer 1.28's elements "
+      "read.");
   g_option_context_add_main_entries (options, entries, NULL);
   if (!g_option_context_parse (options, &argc, &argv, &error)) {
     g_printerr ("%s\n", error->message);

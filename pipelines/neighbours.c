@@ -128,6 +128,11 @@ main (int argc, char **argv)
   g_autoptr (GOptionContext) options = g_option_context_new ("FILE...");
   g_autoptr (GError) error = NULL;
 
+  g_option_context_set_summary (options,
+      "Says how well embeddings of a video know which moments belong together: how often the "
+      "most similar frame that is at least half a second away is at most two seconds away. A "
+      "file holds the embeddings of consecutive frames, as simclrencoder ! other/tensors ! "
+      "filesink writes them.");
   g_option_context_add_main_entries (options, entries, NULL);
   if (!g_option_context_parse (options, &argc, &argv, &error)) {
     g_printerr ("%s\n", error->message);

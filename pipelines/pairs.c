@@ -109,6 +109,9 @@ main (int argc, char **argv)
   cairo_surface_t *sheet = NULL;
   cairo_status_t status;
 
+  g_option_context_set_summary (options, "Draws positive pairs side by side, each view above the "
+                                         "other, as a PNG. PIPELINE ends in simclraugment; "
+                                         "every frame that comes out of it becomes one column.");
   g_option_context_add_main_entries (options, entries, NULL);
   g_option_context_add_group (options, gst_init_get_option_group ());
   g_option_context_set_strict_posix (options, TRUE);

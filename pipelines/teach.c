@@ -7,8 +7,8 @@
  * `unlearn NAME`, `list`, `save`, `quit`; a digit teaches the name of that number, from 1. Digits, and the
  * space bar to stop, work in the video's window too. At its end, or interrupted, the pipeline is ended
  * properly, so that a simclrclassifier with mode=fit writes its location. */
-#include <glib-unix.h>
-#include <gst/gst.h>
+#include "session.h"
+
 #include <gst/video/navigation.h>
 #include <locale.h>
 #include <stdio.h>
@@ -20,27 +20,12 @@
 
 typedef struct
 {
-  GstElement *pipeline, *classifier, *overlay; /* overlay: NULL where there is none */
-  GMainLoop *loop;
+  Session session;
+  GstElement *classifier, *overlay; /* overlay: NULL where there is none */
   gchar **names;
-  gchar *label;             /* being taught, NULL: none */
-  guint64 before;           /* examples taught when that began */
-  gboolean playing, ending; /* ending: asked to end */
-  gint status;
+  gchar *label;   /* being taught, NULL: none */
+  guint64 before; /* examples taught when that began */
 } Teach;
-
-/* What was described, inside a pipeline in any case. */
-static GstElement *
-parse (gchar **words, GError **error)
-{
-  GstElement *element = gst_parse_launchv ((const gchar **) words, error), *pipeline;
-
-  if (!element || GST_IS_PIPELINE (element))
-    return element;
-  pipeline = gst_pipeline_new (NULL);
-  gst_bin_add (GST_BIN (pipeline), element);
-  return pipeline;
-}
 
 static gint
 compare_factory (gconstpointer item, gconstpointer name)
@@ -170,15 +155,6 @@ press_key (Teach *self, gchar key)
   return TRUE;
 }
 
-/* An EOS before the pipeline plays would wait for it, and it for the EOS. */
-static void
-end (Teach *self)
-{
-  if (self->playing)
-    gst_element_send_event (self->pipeline, gst_event_new_eos ());
-  self->ending = TRUE;
-}
-
 static gboolean
 has_word (const gchar *line, const gchar *word, const gchar **rest)
 {
@@ -206,7 +182,7 @@ obey (Teach *self, const gchar *line)
   else if (g_str_equal (line, "save"))
     save (self);
   else if (g_str_equal (line, "quit"))
-    end (self);
+    session_end (&self->session);
   else if (*line && !(strlen (line) == 1 && press_key (self, *line)))
     g_print ("label NAME, a digit, stop, unlearn NAME, list, save or quit\n");
 }
@@ -272,85 +248,26 @@ show_classification (const GstStructure *fields)
 }
 
 static void
-follow_state (Teach *self, GstMessage *message)
+on_element (Session *session, GstMessage *message)
 {
-  GstState state;
-
-  gst_message_parse_state_changed (message, NULL, &state, NULL);
-  if (GST_MESSAGE_SRC (message) != GST_OBJECT (self->pipeline) || state != GST_STATE_PLAYING)
-    return;
-  self->playing = TRUE;
-  if (self->ending)
-    end (self);
-}
-
-static gboolean
-on_message (GstBus *bus, GstMessage *message, gpointer data)
-{
-  Teach *self = data;
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *debug = NULL;
-
-  switch (GST_MESSAGE_TYPE (message)) {
-  case GST_MESSAGE_ELEMENT:
-    if (gst_message_has_name (message, "simclr-classification"))
-      show_classification (gst_message_get_structure (message));
-    else if (gst_message_has_name (message, "simclr-learned"))
-      g_print ("written to %s\n",
-          gst_structure_get_string (gst_message_get_structure (message), "location"));
-    break;
-  case GST_MESSAGE_WARNING:
-    gst_message_parse_warning (message, &error, &debug);
-    g_printerr ("warning: %s\n", error->message);
-    break;
-  case GST_MESSAGE_ERROR:
-    gst_message_parse_error (message, &error, &debug);
-    g_printerr ("%s: %s\n%s\n", GST_MESSAGE_SRC_NAME (message), error->message, debug);
-    self->status = EXIT_FAILURE;
-    g_main_loop_quit (self->loop);
-    break;
-  case GST_MESSAGE_STATE_CHANGED:
-    follow_state (self, message);
-    break;
-  case GST_MESSAGE_EOS:
-    g_main_loop_quit (self->loop);
-    break;
-  default:
-    break;
-  }
-  return G_SOURCE_CONTINUE;
-}
-
-/* The second time without waiting for the stream. */
-static gboolean
-on_interrupt (gpointer data)
-{
-  Teach *self = data;
-
-  if (self->ending)
-    g_main_loop_quit (self->loop);
-  else
-    end (self);
-  return G_SOURCE_CONTINUE;
+  if (gst_message_has_name (message, "simclr-classification"))
+    show_classification (gst_message_get_structure (message));
+  else if (gst_message_has_name (message, "simclr-learned"))
+    g_print ("written to %s\n",
+        gst_structure_get_string (gst_message_get_structure (message), "location"));
 }
 
 static void
 run (Teach *self)
 {
-  g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
   g_autoptr (GstPad) pad = gst_element_get_static_pad (self->classifier, "src");
   g_autoptr (GIOChannel) input = g_io_channel_unix_new (STDIN_FILENO);
 
   g_io_channel_set_encoding (input, NULL, NULL);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, on_upstream_event, self, NULL);
-  gst_bus_add_watch (bus, on_message, self);
   g_io_add_watch (input, G_IO_IN | G_IO_HUP, on_input, self);
   g_timeout_add (TICK, on_tick, self);
-  g_unix_signal_add (SIGINT, on_interrupt, self);
-  gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
-  g_main_loop_run (self->loop);
-  gst_element_set_state (self->pipeline, GST_STATE_NULL);
-  gst_bus_remove_watch (bus);
+  session_run (&self->session);
 }
 
 int
@@ -361,33 +278,30 @@ main (int argc, char **argv)
       {"names", 0, 0, G_OPTION_ARG_FILENAME, &names, "What the digits 1, 2, ... teach", "NAME,..."},
       {NULL},
   };
-  g_autoptr (GOptionContext) options = g_option_context_new ("PIPELINE...");
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
-  g_autoptr (GstElement) pipeline = NULL, classifier = NULL, overlay = NULL;
-  Teach self = {.loop = loop, .status = EXIT_SUCCESS};
+  Teach self = {.session.on_element = on_element};
 
+  self.session.summary =
+      "Runs a pipeline description and teaches its simclrclassifier by lines of the standard "
+      "input: label NAME (what the camera shows now is NAME), stop, unlearn NAME, list, save, "
+      "quit; a digit teaches the name of that number. Digits, and the space bar to stop, work in "
+      "the video's window too.";
   setlocale (LC_ALL, "");
-  g_option_context_add_main_entries (options, entries, NULL);
-  g_option_context_add_group (options, gst_init_get_option_group ());
-  g_option_context_set_strict_posix (options, TRUE);
-  if (g_option_context_parse (options, &argc, &argv, &error))
-    pipeline = parse (argv + 1, &error);
-  if (error || !pipeline) {
-    g_printerr ("%s\n", error ? error->message : "There is no pipeline.");
+  if (!session_open (&self.session, entries, argc, argv))
     return EXIT_FAILURE;
-  }
-  self.pipeline = pipeline;
-  self.classifier = classifier = find_element (pipeline, "simclrclassifier");
-  self.overlay = overlay = find_element (pipeline, "simclroverlay");
-  if (!classifier) {
-    g_printerr ("There is no simclrclassifier in the pipeline.\n");
-    return EXIT_FAILURE;
-  }
+  self.classifier = find_element (self.session.pipeline, "simclrclassifier");
+  self.overlay = find_element (self.session.pipeline, "simclroverlay");
   self.names = names ? g_strsplit (names, ",", -1) : NULL;
   setvbuf (stdout, NULL, _IOLBF, 0);
-  run (&self);
+  if (self.classifier) {
+    run (&self);
+  } else {
+    g_printerr ("There is no simclrclassifier in the pipeline.\n");
+    self.session.status = EXIT_FAILURE;
+  }
   g_free (self.label);
   g_strfreev (self.names);
-  return self.status;
+  gst_clear_object (&self.overlay);
+  gst_clear_object (&self.classifier);
+  session_close (&self.session);
+  return self.session.status;
 }

@@ -1,13 +1,16 @@
 /* simclr-watch: runs a pipeline description as gst-launch-1.0 does and shows how its training goes.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- *   simclr-watch [--statistics=FILE] PIPELINE...
+ *   simclr-watch [--statistics=FILE] [--reconnect=SECONDS] PIPELINE...
  *
  * A progress line follows the messages simclr-training; with --statistics each of them becomes one
- * line of JSON. Interrupting it ends the stream properly, so that the trainer writes its checkpoint. */
+ * line of JSON. Interrupting it ends the stream properly, so that the trainer writes its checkpoint.
+ *
+ * With --reconnect a camera may go and come back: when a stream ends or breaks off, the pipeline stops, checkpoint and
+ * replay memory are written, and after so many seconds it begins anew with what is in the files. */
+#include "session.h"
+
 #include <errno.h>
-#include <glib-unix.h>
-#include <gst/gst.h>
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,30 +21,13 @@
 
 typedef struct
 {
-  GstElement *pipeline;
-  GMainLoop *loop;
   FILE *statistics;
   guint64 total; /* steps, 0 when nobody knows */
+  guint64 step;  /* the last */
   gint64 begin;
   gint64 shown;
   gboolean line_open;
-  gboolean playing;
-  gboolean interrupted;
-  gint status;
 } Watch;
-
-/* What was described, inside a pipeline in any case. */
-static GstElement *
-parse (gchar **words, GError **error)
-{
-  GstElement *element = gst_parse_launchv ((const gchar **) words, error), *pipeline;
-
-  if (!element || GST_IS_PIPELINE (element))
-    return element;
-  pipeline = gst_pipeline_new (NULL);
-  gst_bin_add (GST_BIN (pipeline), element);
-  return pipeline;
-}
 
 /* The total-steps of the first trainer in the pipeline. */
 static guint64
@@ -112,6 +98,7 @@ show_progress (Watch *self, const GstStructure *fields)
   guint64 step = 0;
 
   gst_structure_get_uint64 (fields, "step", &step);
+  self->step = step;
   if (!self->begin)
     self->begin = now;
   if (self->shown && now - self->shown < (terminal ? LINES_APART / 25 : LINES_APART) &&
@@ -121,9 +108,13 @@ show_progress (Watch *self, const GstStructure *fields)
   g_print ("%sstep %" G_GUINT64_FORMAT, terminal ? "\r" : "", step);
   if (self->total)
     g_print (" of %" G_GUINT64_FORMAT, self->total);
-  g_print (", loss %.3f, finds the other view of a picture %.0f %% of the time, %.0f pairs/s",
-      get_double (fields, "loss"), 100 * get_double (fields, "contrastive-accuracy"),
-      get_double (fields, "pairs-per-second"));
+  g_print (", loss %.3f", get_double (fields, "loss"));
+  if (gst_structure_has_field (fields, "accuracy"))
+    g_print (", names %.0f %% of views rightly", 100 * get_double (fields, "accuracy"));
+  else if (gst_structure_has_field (fields, "contrastive-accuracy"))
+    g_print (", finds the other view of a picture %.0f %% of the time",
+        100 * get_double (fields, "contrastive-accuracy"));
+  g_print (", %.0f pairs/s", get_double (fields, "pairs-per-second"));
   if (step > 1 && step < self->total)
     g_print (", %.0f s left",
         (gdouble) (now - self->begin) / (step - 1) * (self->total - step) / G_USEC_PER_SEC);
@@ -139,117 +130,100 @@ end_line (Watch *self)
   self->line_open = FALSE;
 }
 
-/* An end that was asked for before: sent while sinks still preroll, it would wait for what waits for it. */
 static void
-note_state (Watch *self, GstMessage *message)
+on_element (Session *session, GstMessage *message)
 {
-  GstState state;
+  Watch *self = session->application;
 
-  gst_message_parse_state_changed (message, NULL, &state, NULL);
-  if (GST_MESSAGE_SRC (message) != GST_OBJECT (self->pipeline) || state != GST_STATE_PLAYING)
+  if (!gst_message_has_name (message, "simclr-training"))
     return;
-  self->playing = TRUE;
-  if (self->interrupted)
-    gst_element_send_event (self->pipeline, gst_event_new_eos ());
+  if (self->statistics)
+    write_statistics (self->statistics, gst_message_get_structure (message));
+  show_progress (self, gst_message_get_structure (message));
 }
 
-static gboolean
-on_message (GstBus *bus, GstMessage *message, gpointer data)
+static void
+before_text (Session *session)
 {
-  Watch *self = data;
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *debug = NULL;
-
-  switch (GST_MESSAGE_TYPE (message)) {
-  case GST_MESSAGE_ELEMENT:
-    if (!gst_message_has_name (message, "simclr-training"))
-      break;
-    if (self->statistics)
-      write_statistics (self->statistics, gst_message_get_structure (message));
-    show_progress (self, gst_message_get_structure (message));
-    break;
-  case GST_MESSAGE_WARNING:
-    gst_message_parse_warning (message, &error, &debug);
-    end_line (self);
-    g_printerr ("warning: %s\n", error->message);
-    break;
-  case GST_MESSAGE_ERROR:
-    gst_message_parse_error (message, &error, &debug);
-    end_line (self);
-    g_printerr ("%s: %s\n%s\n", GST_MESSAGE_SRC_NAME (message), error->message, debug);
-    self->status = EXIT_FAILURE;
-    g_main_loop_quit (self->loop);
-    break;
-  case GST_MESSAGE_STATE_CHANGED:
-    note_state (self, message);
-    break;
-  case GST_MESSAGE_EOS:
-    g_main_loop_quit (self->loop);
-    break;
-  default:
-    break;
-  }
-  return G_SOURCE_CONTINUE;
+  end_line (session->application);
 }
 
-static gboolean
-on_interrupt (gpointer data)
+static void
+on_interrupt (Session *session, gboolean again)
 {
-  Watch *self = data;
-
-  end_line (self);
-  if (self->interrupted) {
-    self->status = EXIT_FAILURE;
-    g_main_loop_quit (self->loop);
-  } else {
+  end_line (session->application);
+  if (again)
+    session->status = EXIT_FAILURE;
+  else
     g_printerr ("Interrupted: finishing the step in hand.\n");
-    if (self->playing)
-      gst_element_send_event (self->pipeline, gst_event_new_eos ());
-  }
-  self->interrupted = TRUE;
-  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+has_enough (Session *session)
+{
+  Watch *self = session->application;
+
+  return self->total > 0 && self->step >= self->total;
+}
+
+/* Weights that are in no file would be lost each time. FALSE: that was said. */
+static gboolean
+check_reconnect (Session *session)
+{
+  g_autoptr (GstIterator) elements =
+      gst_bin_iterate_all_by_element_factory_name (GST_BIN (session->pipeline), "simclrtrainer");
+  g_auto (GValue) item = G_VALUE_INIT;
+  g_autofree gchar *location = NULL;
+
+  if (gst_iterator_next (elements, &item) != GST_ITERATOR_OK)
+    return TRUE;
+  g_object_get (g_value_get_object (&item), "location", &location, NULL);
+  if (!location)
+    g_printerr ("--reconnect needs simclrtrainer to have a location: what it has learned goes on "
+                "from there.\n");
+  return location != NULL;
 }
 
 int
 main (int argc, char **argv)
 {
   g_autofree gchar *statistics = NULL;
+  gint reconnect = 0;
   const GOptionEntry entries[] = {
+      {"reconnect", 0, 0, G_OPTION_ARG_INT, &reconnect,
+          "Begin anew when the stream ends or breaks off, after so long", "SECONDS"},
       {"statistics", 0, 0, G_OPTION_ARG_FILENAME, &statistics, "Where JSON lines go", "FILE"},
       {NULL},
   };
-  g_autoptr (GOptionContext) options = g_option_context_new ("PIPELINE...");
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GstElement) pipeline = NULL;
-  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
-  g_autoptr (GstBus) bus = NULL;
-  Watch self = {.loop = loop, .status = EXIT_SUCCESS};
+  Watch self = {0};
+  Session session = {
+      .summary =
+          "Runs a pipeline description as gst-launch-1.0 does and shows how its training goes, "
+          "on one line; interrupted, it ends the stream, so that simclrtrainer writes its "
+          "checkpoint.",
+      .application = &self,
+      .on_element = on_element,
+      .before_text = before_text,
+      .on_interrupt = on_interrupt,
+      .has_enough = has_enough};
 
-  g_option_context_add_main_entries (options, entries, NULL);
-  g_option_context_add_group (options, gst_init_get_option_group ());
-  g_option_context_set_strict_posix (options, TRUE);
-  if (g_option_context_parse (options, &argc, &argv, &error))
-    pipeline = parse (argv + 1, &error);
-  if (error || !pipeline) {
-    g_printerr ("%s\n", error ? error->message : "There is no pipeline.");
+  if (!session_open (&session, entries, argc, argv))
+    return EXIT_FAILURE;
+  session.reconnect = (guint) MAX (reconnect, 0);
+  if (reconnect > 0 && !check_reconnect (&session)) {
+    session_close (&session);
     return EXIT_FAILURE;
   }
   if (statistics && !(self.statistics = fopen (statistics, "w"))) {
     g_printerr ("Could not write \"%s\": %s\n", statistics, g_strerror (errno));
+    session_close (&session);
     return EXIT_FAILURE;
   }
-
-  self.pipeline = pipeline;
-  self.total = find_total_steps (pipeline);
-  bus = gst_element_get_bus (pipeline);
-  gst_bus_add_watch (bus, on_message, &self);
-  g_unix_signal_add (SIGINT, on_interrupt, &self);
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  g_main_loop_run (loop);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_bus_remove_watch (bus);
+  self.total = find_total_steps (session.pipeline);
+  session_run (&session);
   end_line (&self);
   if (self.statistics && fclose (self.statistics) != 0)
-    self.status = EXIT_FAILURE;
-  return self.status;
+    session.status = EXIT_FAILURE;
+  session_close (&session);
+  return session.status;
 }

@@ -2,10 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrclassificationmeta.h"
 
-#ifdef HAVE_GST_ANALYTICS
-#define GST_USE_UNSTABLE_API
-#include <gst/analytics/analytics.h>
-#endif
+#include "gstsimclranalytics.h"
 
 void
 gst_simclr_classification_meta_register (void)
@@ -46,15 +43,5 @@ gst_buffer_add_simclr_classification_region (
   gst_video_region_of_interest_meta_add_param (
       region, gst_structure_new ("simclr-classification", "label", G_TYPE_STRING, label,
                   "confidence", G_TYPE_DOUBLE, confidence, NULL));
-#ifdef HAVE_GST_ANALYTICS
-  {
-    GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta (buffer);
-    GstAnalyticsClsMtd classification;
-
-    if (relations == NULL)
-      relations = gst_buffer_add_analytics_relation_meta (buffer);
-    gst_analytics_relation_meta_add_one_cls_mtd (
-        relations, (gfloat) confidence, g_quark_from_string (label), &classification);
-  }
-#endif
+  gst_buffer_add_simclr_analytics_classification (buffer, label, confidence);
 }

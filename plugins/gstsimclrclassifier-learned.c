@@ -159,3 +159,32 @@ _gst_simclr_classifier_save (GstSimclrClassifier *self)
           labels, "examples", G_TYPE_UINT64, examples, NULL));
   return TRUE;
 }
+
+guint64
+_gst_simclr_classifier_unlearn (GstSimclrClassifier *self, const gchar *label)
+{
+  guint64 removed = 0;
+
+  g_mutex_lock (&self->lock);
+  if (self->classifier != NULL && label != NULL)
+    removed = simclr_classifier_unlearn (self->classifier, label);
+  if (removed > 0) {
+    self->unsaved = TRUE;
+    _gst_simclr_classifier_labels_changed (self);
+  }
+  g_mutex_unlock (&self->lock);
+  GST_INFO_OBJECT (self, "unlearned %" G_GUINT64_FORMAT " examples of \"%s\"", removed, label);
+  return removed;
+}
+
+gchar **
+_gst_simclr_classifier_list_labels (GstSimclrClassifier *self)
+{
+  gchar **labels;
+
+  g_mutex_lock (&self->lock);
+  labels = self->classifier != NULL ? simclr_classifier_get_labels (self->classifier)
+                                    : g_new0 (gchar *, 1);
+  g_mutex_unlock (&self->lock);
+  return labels;
+}

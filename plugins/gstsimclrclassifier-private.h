@@ -95,8 +95,11 @@ struct _GstSimclrClassifier
   gboolean evaluated; /* counted since the last message */
 };
 
-/* Between two buffers of samples; see the functions. */
-void _gst_simclr_classifier_fixed_clear (GstSimclrClassifierFixed *self);
+/* -properties.c: what the user says. take copies what holds from READY to READY to active. */
+void _gst_simclr_classifier_install_properties (GObjectClass *klass);
+void _gst_simclr_classifier_init_settings (GstSimclrClassifier *self);
+void _gst_simclr_classifier_take_settings (GstSimclrClassifier *self);
+void _gst_simclr_classifier_clear_settings (GstSimclrClassifier *self);
 
 /* -learned.c: what was learned, and where it lies. Errors are posted. */
 gboolean _gst_simclr_classifier_open (GstSimclrClassifier *self);
@@ -104,6 +107,9 @@ gboolean _gst_simclr_classifier_save (GstSimclrClassifier *self);
 /* The labels as they are now; borrowed, valid under the lock. */
 const gchar *const *_gst_simclr_classifier_get_labels (GstSimclrClassifier *self);
 void _gst_simclr_classifier_labels_changed (GstSimclrClassifier *self);
+/* Signals. How many examples were forgotten; the labels in the order of their first example. */
+guint64 _gst_simclr_classifier_unlearn (GstSimclrClassifier *self, const gchar *label);
+gchar **_gst_simclr_classifier_list_labels (GstSimclrClassifier *self);
 
 /* -frame.c: takes buffer, gives back the one to push, or NULL with *flow set and an error posted. */
 GstBuffer *_gst_simclr_classifier_handle (

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrembeddingmeta.h"
 
+#include "gstsimclranalytics.h"
+
 void
 gst_simclr_embedding_meta_register (void)
 {
@@ -15,8 +17,6 @@ gst_simclr_embedding_meta_register (void)
   }
 }
 
-/* Where GStreamer has GstTensorMeta (1.26, gstreamer-analytics), the same floats belong beside this
- * meta as a tensor with id "simclr-embedding": this function is the place. */
 void
 gst_buffer_add_simclr_embedding_meta (
     GstBuffer *buffer, GBytes *embeddings, const GstSimclrEmbeddingOrigin *origin)
@@ -29,6 +29,7 @@ gst_buffer_add_simclr_embedding_meta (
       "size", G_TYPE_UINT, origin->size, "rows", G_TYPE_UINT, rows, "model", G_TYPE_STRING,
       origin->model, "architecture", G_TYPE_STRING, origin->architecture, "step", G_TYPE_UINT64,
       origin->step, NULL);
+  gst_buffer_add_simclr_analytics_tensor (buffer, embeddings, rows, origin->size);
 }
 
 const gfloat *

@@ -27,7 +27,7 @@ typedef struct
 /* Before any other function here. */
 void gst_simclr_embedding_meta_register (void);
 
-/* buffer must be writable; embeddings is referenced. */
+/* buffer must be writable; embeddings is referenced. With GStreamer 1.26 the same floats are a GstTensorMeta too. */
 void gst_buffer_add_simclr_embedding_meta (
     GstBuffer *buffer, GBytes *embeddings, const GstSimclrEmbeddingOrigin *origin);
 

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
-#include "gstsimclrframemeta.h"
 #include "gstsimclrpairmeta.h"
 #include "gstsimclrvideo.h"
 
@@ -19,11 +18,13 @@ _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self)
   g_clear_pointer (&self->pictures, g_free);
   g_clear_pointer (&self->offsets, g_free);
   g_clear_pointer (&self->times, g_free);
+  g_clear_pointer (&self->streams, g_free);
   g_clear_pointer (&self->frames, g_free);
   self->capacity = batch;
   if (self->training) {
     self->offsets = g_new (guint64, batch);
     self->times = g_new (gint64, 2 * (gsize) batch);
+    self->streams = g_new (guint, 2 * (gsize) batch);
     self->frames = g_new (guint64, batch);
   }
   if (g_size_checked_mul (&count, floats, (gsize) batch * views))
@@ -113,6 +114,19 @@ _gst_simclr_encoder_add_frame (GstSimclrEncoder *self, GstBuffer *buffer)
   return TRUE;
 }
 
+/* Which frame a pair shows, of which stream, and when each view's was filmed. */
+static void
+note_facts (GstSimclrEncoder *self, GstBuffer *buffer)
+{
+  guint pair = self->filled, stream = self->stream;
+
+  self->offsets[pair] = GST_BUFFER_OFFSET (buffer);
+  gst_simclr_pair_get_times (buffer, self->times + 2 * pair);
+  if (!gst_simclr_frame_meta_get (buffer, &self->frames[pair], &stream))
+    self->frames[pair] = self->pairs; /* nobody upstream has changed the order */
+  self->streams[2 * pair] = self->streams[2 * pair + 1] = stream;
+}
+
 /* The upper half becomes row 2i, the lower one row 2i + 1. */
 gboolean
 _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer)
@@ -137,10 +151,7 @@ _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer)
         self, STREAM, FORMAT, ("Could not read a pair of views."), ("%s", error->message));
     return FALSE;
   }
-  self->offsets[self->filled] = GST_BUFFER_OFFSET (buffer);
-  gst_simclr_pair_get_times (buffer, self->times + 2 * self->filled);
-  if (!gst_simclr_frame_meta_get (buffer, &self->frames[self->filled]))
-    self->frames[self->filled] = self->pairs; /* nobody upstream has changed the order */
+  note_facts (self, buffer);
   self->pairs++;
   note_times (self, buffer);
   self->filled++;

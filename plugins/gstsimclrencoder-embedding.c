@@ -141,10 +141,12 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
   GstSimclrEmbeddingOrigin origin;
   GstBuffer *tensors = NULL;
   GQueue frames = self->held;
+  gboolean calibrated;
   GstFlowReturn flow;
 
   if (rows == 0)
     return GST_FLOW_OK;
+  calibrated = simclr_encoder_is_calibrated (self->encoder);
   floats = g_new (gfloat, (gsize) rows * self->size);
   if (!simclr_encoder_encode (
           self->encoder, self->pictures, rows, self->active.output, floats, &error)) {
@@ -152,6 +154,8 @@ _gst_simclr_encoder_embed (GstSimclrEncoder *self)
         self, STREAM, FAILED, ("Could not embed %u frames.", rows), ("%s", error->message));
     return GST_FLOW_ERROR;
   }
+  if (!calibrated && simclr_encoder_is_calibrated (self->encoder))
+    GST_INFO_OBJECT (self, "calibrated, int8 from here on");
   embeddings =
       g_bytes_new_take (g_steal_pointer (&floats), (gsize) rows * self->size * sizeof (gfloat));
   origin = (GstSimclrEmbeddingOrigin){

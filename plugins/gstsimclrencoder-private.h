@@ -7,6 +7,7 @@
 #include "gstsimclrencoder.h"
 #include "gstsimclrfollower.h"
 #include "gstsimclrforwardmeta.h"
+#include "gstsimclrframemeta.h"
 
 G_BEGIN_DECLS
 
@@ -44,6 +45,7 @@ typedef struct
   GstClockTime batch_timeout;
   SimclrOutput output;
   SimclrPrecision precision;
+  guint calibration_frames;
   SimclrProvider provider;
   guint threads;
   guint nice;
@@ -96,9 +98,12 @@ struct _GstSimclrEncoder
   /* The batch: views (training: a0 b0 a1 b1 ...) as (pictures, size, size, 3) floats. */
   gfloat *pictures;
   gint64 *times;   /* of views when training: when their frames were filmed; -1: nobody knows */
+  guint *streams;  /* of views when training: numbers of the streams that their frames come from */
   guint64 *frames; /* of pairs when training: numbers of their frames */
-  guint64 pairs;   /* that came in since the start */
-  guint capacity;  /* frames or pairs that fit */
+  GstSimclrStreams seen; /* streams */
+  guint stream;          /* that comes in */
+  guint64 pairs;         /* that came in since the start */
+  guint capacity;        /* frames or pairs that fit */
   guint filled;
   guint64 *offsets; /* of the pairs, when training */
   GQueue held; /* frames that wait for their embedding and are passed on, and events between them */
@@ -132,8 +137,13 @@ _gst_simclr_encoder_picture_floats (GstSimclrEncoder *self)
   return 3 * (gsize) self->input_size * self->input_size;
 }
 
-/* Weights (gstsimclrencoder-weights.c). Errors are posted. */
+/* Properties (gstsimclrencoder-properties.c). take copies the settings of this moment to active. */
+void _gst_simclr_encoder_install_properties (GObjectClass *klass);
+void _gst_simclr_encoder_init_settings (GstSimclrEncoder *self);
+void _gst_simclr_encoder_take_settings (GstSimclrEncoder *self);
 void _gst_simclr_encoder_settings_clear (GstSimclrEncoderSettings *settings);
+
+/* Weights (gstsimclrencoder-weights.c). Errors are posted. */
 gboolean _gst_simclr_encoder_open (GstSimclrEncoder *self);
 void _gst_simclr_encoder_close (GstSimclrEncoder *self);
 gboolean _gst_simclr_encoder_prepare (GstSimclrEncoder *self, gboolean training);
@@ -145,6 +155,12 @@ gboolean _gst_simclr_encoder_negotiate (GstSimclrEncoder *self);
 void _gst_simclr_encoder_push_tensor_caps (GstSimclrEncoder *self, guint rows);
 gboolean _gst_simclr_encoder_sink_query (GstPad *pad, GstObject *parent, GstQuery *query);
 gboolean _gst_simclr_encoder_src_query (GstPad *pad, GstObject *parent, GstQuery *query);
+
+/* Events (gstsimclrencoder-events.c), the pads' functions. */
+GstFlowReturn _gst_simclr_encoder_sink_event (GstPad *pad, GstObject *parent, GstEvent *event);
+gboolean _gst_simclr_encoder_src_event (GstPad *pad, GstObject *parent, GstEvent *event);
+/* Whether a flush or a state change is what keeps things from going on. */
+gboolean _gst_simclr_encoder_is_flushing (GstSimclrEncoder *self);
 
 /* Batches (gstsimclrencoder-batch.c): frames to pictures in memory. */
 gboolean _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self);

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrencoder-private.h"
 
-#include "gstsimclrframemeta.h"
 #include "gstsimclrmodelquery.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
@@ -82,7 +81,8 @@ forward (GstSimclrEncoder *self)
   if (!gst_simclr_forward_gate_wait (self->gate, self->active.max_cpu))
     return GST_FLOW_FLUSHING;
   pass = simclr_encoder_forward (self->encoder, self->pictures, views, &error);
-  if (pass == NULL || !simclr_forward_pass_set_times (pass, self->times, views, &error)) {
+  if (pass == NULL || !simclr_forward_pass_set_times (pass, self->times, views, &error) ||
+      !simclr_forward_pass_set_streams (pass, self->streams, views, &error)) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("The forward pass of %u views failed.", views),
         ("%s", error->message));
     return GST_FLOW_ERROR;

@@ -3,6 +3,7 @@
 #include "gstsimclrencoder-private.h"
 
 #include "gstsimclrmodeltable.h"
+#include "gstsimclrnumberedfiles.h"
 #include "gstsimclrresumequery.h"
 
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
@@ -12,13 +13,6 @@
 #define IMAGENET_SIZE 224
 
 #define RESUMED "the checkpoint that simclrtrainer resumes"
-
-void
-_gst_simclr_encoder_settings_clear (GstSimclrEncoderSettings *settings)
-{
-  g_clear_pointer (&settings->location, g_free);
-  g_clear_pointer (&settings->model, g_free);
-}
 
 static const gchar *
 enum_nick (GType type, gint value)
@@ -32,9 +26,11 @@ enum_nick (GType type, gint value)
 static gboolean
 load_file (GstSimclrEncoder *self)
 {
+  g_autofree gchar *newest = gst_simclr_location_find_newest (self->active.location);
   g_autoptr (GError) error = NULL;
 
-  self->file_weights = simclr_weights_load (self->active.location, &error);
+  self->file_weights =
+      simclr_weights_load (newest != NULL ? newest : self->active.location, &error);
   if (self->file_weights != NULL)
     return TRUE;
   if (self->active.follow) {
@@ -285,6 +281,11 @@ make_encoder (GstSimclrEncoder *self, SimclrWeights *weights, gboolean training)
 
   g_clear_object (&self->encoder);
   g_clear_pointer (&self->weights, simclr_weights_unref);
+  if (training && active->precision == SIMCLR_PRECISION_INT8) {
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS, ("precision=int8 only embeds; it cannot train."),
+        ("Train with precision=auto, float32 or bfloat16."));
+    return FALSE;
+  }
   self->encoder =
       simclr_encoder_new (weights, active->provider, active->precision, active->threads, &error);
   if (self->encoder == NULL) {
@@ -296,6 +297,7 @@ make_encoder (GstSimclrEncoder *self, SimclrWeights *weights, gboolean training)
     return FALSE;
   }
   simclr_encoder_set_nice (self->encoder, active->nice);
+  simclr_encoder_set_calibration_frames (self->encoder, active->calibration_frames);
   simclr_encoder_set_microbatch_size (self->encoder, active->microbatch_size);
   self->training = training;
   self->untrained = self->untrained && !training;

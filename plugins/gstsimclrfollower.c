@@ -4,6 +4,8 @@
 
 #include <glib/gstdio.h>
 
+#include "gstsimclrnumberedfiles.h"
+
 /* What tells one version of a file from another; renaming a new file into place changes the inode. */
 typedef struct
 {
@@ -15,7 +17,7 @@ typedef struct
 struct _GstSimclrFollower
 {
   gatomicrefcount references;
-  gchar *path;        /* constant */
+  gchar *location;    /* constant; may be numbered */
   SimclrModel *model; /* constant */
 
   gint busy;       /* atomic: a job is under way; what follows is its own then, else the caller's */
@@ -30,7 +32,7 @@ follower_unref (gpointer data)
 
   if (!g_atomic_ref_count_dec (&self->references))
     return;
-  g_free (self->path);
+  g_free (self->location);
   g_object_unref (self->model);
   g_free (self);
 }
@@ -52,17 +54,17 @@ get_version (const gchar *path, Version *version)
 }
 
 static void
-load (GstSimclrFollower *self, GstElement *element)
+load (GstSimclrFollower *self, const gchar *path, GstElement *element)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (SimclrWeights) weights = simclr_weights_load (self->path, &error);
+  g_autoptr (SimclrWeights) weights = simclr_weights_load (path, &error);
 
   if (weights == NULL) {
-    GST_WARNING_OBJECT (element, "\"%s\" is passed over: %s", self->path, error->message);
+    GST_WARNING_OBJECT (element, "\"%s\" is passed over: %s", path, error->message);
   } else if (!simclr_weights_are_finite (weights)) {
-    GST_WARNING_OBJECT (element, "\"%s\" is passed over: its weights are not finite", self->path);
+    GST_WARNING_OBJECT (element, "\"%s\" is passed over: its weights are not finite", path);
   } else {
-    GST_INFO_OBJECT (element, "\"%s\" is now at step %" G_GUINT64_FORMAT, self->path,
+    GST_INFO_OBJECT (element, "\"%s\" is now at step %" G_GUINT64_FORMAT, path,
         simclr_weights_get_step (weights));
     simclr_model_publish (self->model, weights);
   }
@@ -72,25 +74,27 @@ static void
 look (GstElement *element, gpointer data)
 {
   GstSimclrFollower *self = data;
+  g_autofree gchar *path = gst_simclr_location_find_newest (self->location);
   Version version;
 
-  if (get_version (self->path, &version) &&
+  if (path != NULL && get_version (path, &version) &&
       memcmp (&version, &self->version, sizeof version) != 0) {
     self->version = version;
-    load (self, element);
+    load (self, path, element);
   }
   g_atomic_int_set (&self->busy, FALSE);
 }
 
 GstSimclrFollower *
-gst_simclr_follower_new (const gchar *path, SimclrModel *model, gboolean loaded)
+gst_simclr_follower_new (const gchar *location, SimclrModel *model, gboolean loaded)
 {
+  g_autofree gchar *path = loaded ? gst_simclr_location_find_newest (location) : NULL;
   GstSimclrFollower *self = g_new0 (GstSimclrFollower, 1);
 
   g_atomic_ref_count_init (&self->references);
-  self->path = g_strdup (path);
+  self->location = g_strdup (location);
   self->model = g_object_ref (model);
-  if (loaded)
+  if (path != NULL)
     get_version (path, &self->version);
   return self;
 }

@@ -12,7 +12,7 @@ typedef struct _GstSimclrFollower GstSimclrFollower;
 
 /* loaded: the version that the caller has loaded already is not loaded again. */
 GstSimclrFollower *gst_simclr_follower_new (
-    const gchar *path, SimclrModel *model, gboolean loaded) G_GNUC_WARN_UNUSED_RESULT;
+    const gchar *location, SimclrModel *model, gboolean loaded) G_GNUC_WARN_UNUSED_RESULT;
 void gst_simclr_follower_free (GstSimclrFollower *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstSimclrFollower, gst_simclr_follower_free)
 

@@ -17,7 +17,7 @@ gst_simclr_frame_meta_register (void)
 }
 
 void
-gst_simclr_frame_meta_set (GstBuffer *buffer, guint64 number)
+gst_simclr_frame_meta_set (GstBuffer *buffer, guint64 number, guint stream)
 {
   GstCustomMeta *meta;
 
@@ -25,16 +25,46 @@ gst_simclr_frame_meta_set (GstBuffer *buffer, guint64 number)
   meta = gst_buffer_get_custom_meta (buffer, GST_SIMCLR_FRAME_META_NAME);
   if (meta == NULL)
     meta = gst_buffer_add_custom_meta (buffer, GST_SIMCLR_FRAME_META_NAME);
-  gst_structure_set (gst_custom_meta_get_structure (meta), "number", G_TYPE_UINT64, number, NULL);
+  gst_structure_set (gst_custom_meta_get_structure (meta), "number", G_TYPE_UINT64, number,
+      "stream", G_TYPE_UINT, stream, NULL);
 }
 
 gboolean
-gst_simclr_frame_meta_get (GstBuffer *buffer, guint64 *number)
+gst_simclr_frame_meta_get (GstBuffer *buffer, guint64 *number, guint *stream)
 {
   GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, GST_SIMCLR_FRAME_META_NAME);
 
-  return meta != NULL &&
-         gst_structure_get_uint64 (gst_custom_meta_get_structure (meta), "number", number);
+  return meta != NULL && gst_structure_get (gst_custom_meta_get_structure (meta), "number",
+                             G_TYPE_UINT64, number, "stream", G_TYPE_UINT, stream, NULL);
+}
+
+/* A camera that is plugged in again and again may have a new id each time: what is remembered is bounded. */
+#define MOST_IDS 256
+
+guint
+gst_simclr_streams_get (GstSimclrStreams *self, GstEvent *stream_start)
+{
+  gpointer number;
+  const gchar *id;
+
+  gst_event_parse_stream_start (stream_start, &id);
+  if (self->numbers == NULL || g_hash_table_size (self->numbers) == MOST_IDS) {
+    g_clear_pointer (&self->numbers, g_hash_table_unref);
+    self->numbers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  }
+  if (!g_hash_table_lookup_extended (self->numbers, id, NULL, &number)) {
+    number = GUINT_TO_POINTER (self->next);
+    self->next = (self->next + 1) % GST_SIMCLR_STREAMS;
+    g_hash_table_insert (self->numbers, g_strdup (id), number);
+  }
+  return GPOINTER_TO_UINT (number);
+}
+
+void
+gst_simclr_streams_clear (GstSimclrStreams *self)
+{
+  g_clear_pointer (&self->numbers, g_hash_table_unref);
+  self->next = 0;
 }
 
 void

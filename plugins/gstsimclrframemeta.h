@@ -6,8 +6,9 @@
 
 G_BEGIN_DECLS
 
-/* A GstCustomMeta on frames and pairs with the field `number` (guint64): frames are counted from 0 in the
- * order they come in, at each start. simclrreplay attaches it, for it gives out frames in another order. */
+/* A GstCustomMeta on frames and pairs. Field `number` (guint64): frames are counted from 0 in the order they come in,
+ * at each start. Field `stream` (guint): tells apart the cameras that frames come from. simclrreplay attaches it, for
+ * it gives out frames in another order. */
 #define GST_SIMCLR_FRAME_META_NAME "SimclrFrame"
 /* A GstCustomMeta on a training batch with the field `frames` (GBytes of guint64): the number of each pair's
  * frame. */
@@ -19,9 +20,24 @@ G_BEGIN_DECLS
 void gst_simclr_frame_meta_register (void);
 
 /* Adds it to a writable buffer, or changes what it says. */
-void gst_simclr_frame_meta_set (GstBuffer *buffer, guint64 number);
+void gst_simclr_frame_meta_set (GstBuffer *buffer, guint64 number, guint stream);
 /* FALSE: there is none. */
-gboolean gst_simclr_frame_meta_get (GstBuffer *buffer, guint64 *number);
+gboolean gst_simclr_frame_meta_get (GstBuffer *buffer, guint64 *number, guint *stream);
+
+/* The streams that a pad has seen, by id. Zero bytes are none. */
+typedef struct
+{
+  GHashTable *numbers; /* of ids; NULL while empty */
+  guint next;
+} GstSimclrStreams;
+
+/* The most that are told apart; those that come later take the numbers of the earliest. */
+#define GST_SIMCLR_STREAMS (1u << 15)
+
+/* The number of the stream that begins: streams are counted from 0 in the order they first appear, so that a run that
+ * is repeated has the same numbers. */
+guint gst_simclr_streams_get (GstSimclrStreams *self, GstEvent *stream_start);
+void gst_simclr_streams_clear (GstSimclrStreams *self);
 
 void gst_simclr_batch_meta_add (GstBuffer *tensors, const guint64 *frames, guint n_pairs);
 /* The numbers of n_pairs frames, borrowed; NULL: there are none. */

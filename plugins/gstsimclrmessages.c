@@ -7,18 +7,24 @@ gst_simclr_training_structure_new (
     const gchar *name, const SimclrTrainingStatistics *statistics, gdouble pairs_per_second)
 {
   GstStructure *fields = gst_structure_new (name, "step", G_TYPE_UINT64, statistics->step, "loss",
-      G_TYPE_DOUBLE, statistics->loss, "contrastive-accuracy", G_TYPE_DOUBLE,
-      statistics->contrastive_accuracy, "contrastive-entropy", G_TYPE_DOUBLE,
-      statistics->contrastive_entropy, "learning-rate", G_TYPE_DOUBLE, statistics->learning_rate,
+      G_TYPE_DOUBLE, statistics->loss, "learning-rate", G_TYPE_DOUBLE, statistics->learning_rate,
       "pairs-per-second", G_TYPE_DOUBLE, pairs_per_second, "gradient-norm", G_TYPE_DOUBLE,
-      statistics->gradient_norm, "embedding-deviation", G_TYPE_DOUBLE,
-      statistics->embedding_deviation, "effective-rank", G_TYPE_DOUBLE, statistics->effective_rank,
-      "collapsed-dimensions", G_TYPE_UINT, statistics->collapsed_dimensions, "alignment",
-      G_TYPE_DOUBLE, statistics->alignment, "uniformity", G_TYPE_DOUBLE, statistics->uniformity,
-      "collapsed", G_TYPE_BOOLEAN, statistics->collapsed, "diverging", G_TYPE_BOOLEAN,
-      statistics->diverging, "pairs", G_TYPE_UINT64, statistics->pairs_seen, "skipped-steps",
-      G_TYPE_UINT64, statistics->skipped, NULL);
+      statistics->gradient_norm, "diverging", G_TYPE_BOOLEAN, statistics->diverging, "sound",
+      G_TYPE_BOOLEAN, statistics->sound, "weight-norm", G_TYPE_DOUBLE, statistics->weight_norm,
+      "pairs", G_TYPE_UINT64, statistics->pairs_seen, "skipped-steps", G_TYPE_UINT64,
+      statistics->skipped, NULL);
 
+  if (statistics->contrastive_accuracy >= 0)
+    gst_structure_set (fields, "contrastive-accuracy", G_TYPE_DOUBLE,
+        statistics->contrastive_accuracy, "contrastive-entropy", G_TYPE_DOUBLE,
+        statistics->contrastive_entropy, "embedding-deviation", G_TYPE_DOUBLE,
+        statistics->embedding_deviation, "effective-rank", G_TYPE_DOUBLE,
+        statistics->effective_rank, "collapsed-dimensions", G_TYPE_UINT,
+        statistics->collapsed_dimensions, "alignment", G_TYPE_DOUBLE, statistics->alignment,
+        "uniformity", G_TYPE_DOUBLE, statistics->uniformity, "collapsed", G_TYPE_BOOLEAN,
+        statistics->collapsed, NULL);
+  if (statistics->accuracy >= 0 && statistics->step > 0 && statistics->contrastive_accuracy < 0)
+    gst_structure_set (fields, "accuracy", G_TYPE_DOUBLE, statistics->accuracy, NULL);
   if (statistics->probe_accuracy >= 0 && statistics->step > 0)
     gst_structure_set (fields, "probe-accuracy", G_TYPE_DOUBLE, statistics->probe_accuracy,
         "probe-loss", G_TYPE_DOUBLE, statistics->probe_loss, NULL);

@@ -7,6 +7,9 @@
 #include "gstsimclrencoder.h"
 #include "gstsimclrforwardmeta.h"
 #include "gstsimclrframemeta.h"
+#include "gstsimclrgate.h"
+#include "gstsimclrindex.h"
+#include "gstsimclrnearestmeta.h"
 #include "gstsimclroverlay.h"
 #include "gstsimclrplot.h"
 #include "gstsimclrpublish.h"
@@ -20,12 +23,14 @@ plugin_init (GstPlugin *plugin)
   gst_simclr_classification_meta_register ();
   gst_simclr_forward_meta_get_info ();
   gst_simclr_frame_meta_register ();
+  gst_simclr_nearest_meta_register ();
 
   return GST_ELEMENT_REGISTER (simclrreplay, plugin) &&
          GST_ELEMENT_REGISTER (simclraugment, plugin) &&
          GST_ELEMENT_REGISTER (simclrencoder, plugin) &&
          GST_ELEMENT_REGISTER (simclrtrainer, plugin) &&
          GST_ELEMENT_REGISTER (simclrpublish, plugin) &&
+         GST_ELEMENT_REGISTER (simclrindex, plugin) && GST_ELEMENT_REGISTER (simclrgate, plugin) &&
 #ifdef HAVE_PANGO
          GST_ELEMENT_REGISTER (simclroverlay, plugin) &&
          GST_ELEMENT_REGISTER (simclrplot, plugin) &&

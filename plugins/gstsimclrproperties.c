@@ -5,7 +5,7 @@
 
 #include <simclr/simclr.h>
 
-#define MOST_VALUES 8
+#define MOST_VALUES 16
 
 /* Descriptions in the order of the library's values. */
 typedef struct
@@ -24,7 +24,9 @@ static const Described described[] = {
     {simclr_precision_get_type,
         {"bfloat16 where the processor multiplies it and oneDNN was built in, else float32",
             "32-bit floating point throughout",
-            "Activations in bfloat16, master weights and sums in float32"}},
+            "Activations in bfloat16, master weights and sums in float32",
+            "Embedding only: bytes after the first convolution, scaled as the first frames "
+            "showed"}},
     {simclr_provider_get_type,
         {"The fastest that was built in and works here",
             "Own convolutions (Winograd, packed products), always there", "oneDNN convolutions"}},
@@ -49,15 +51,19 @@ static const Described described[] = {
             "DCL that weights pairs by how far apart their views are (DCLW)",
             "Logistic loss of the positive and of negatives",
             "The positive more similar than negatives by a margin",
-            "All views of a label are positives of each other; needs labels"}},
+            "All views of a label are positives of each other; needs labels",
+            "No contrast: fine-tuning of the whole encoder on labels (version 2)",
+            "No contrast: the probabilities of a fine-tuned teacher (version 2)"}},
     {simclr_optimizer_get_type,
         {"Layer-wise adaptive rate scaling with momentum (the paper's)",
             "Stochastic gradient descent with momentum", "Adam with decoupled weight decay"}},
     {simclr_learning_rate_scaling_get_type,
         {"The learning rate as given", "Times pairs in a batch / 256",
             "Times the square root of the pairs in a batch"}},
-    {simclr_schedule_get_type, {"Linear warm-up, then half a cosine down to zero at the last step",
-                                   "Linear warm-up, then constant"}},
+    {simclr_schedule_get_type,
+        {"Linear warm-up, then half a cosine down to zero at the last step",
+            "Linear warm-up, then constant",
+            "Linear warm-up, then half cosines, one after the other (SGDR)"}},
     {simclr_classifier_method_get_type, {"Votes of the most similar examples",
                                             "Multinomial logistic regression (linear evaluation)",
                                             "The label whose examples' mean direction is nearest"}},
@@ -65,6 +71,17 @@ static const Described described[] = {
         {"L-BFGS to the optimum", "The official code's 100 epochs of stochastic gradient "
                                   "descent, without penalty"}},
 };
+
+static GMutex registering;
+
+static GType
+register_enum (const gchar *name, const GEnumValue *values)
+{
+  GType type = g_enum_register_static (name, values);
+
+  gst_type_mark_as_plugin_api (type, 0);
+  return type;
+}
 
 static GType
 register_described (const gchar *name, GType library, const gchar *const *descriptions)
@@ -79,8 +96,7 @@ register_described (const gchar *name, GType library, const gchar *const *descri
     g_assert (descriptions[i] != NULL);
     values[i] = (GEnumValue){klass->values[i].value, descriptions[i], klass->values[i].value_nick};
   }
-  type = g_enum_register_static (name, values);
-  gst_type_mark_as_plugin_api (type, 0);
+  type = register_enum (name, values);
   g_type_class_unref (klass);
   return type;
 }
@@ -88,18 +104,30 @@ register_described (const gchar *name, GType library, const gchar *const *descri
 GType
 gst_simclr_described_enum (GType library)
 {
-  static GMutex lock;
   g_autofree gchar *name = g_strconcat ("Gst", g_type_name (library), NULL);
   GType type;
 
-  g_mutex_lock (&lock);
+  g_mutex_lock (&registering);
   type = g_type_from_name (name);
   for (guint i = 0; i < G_N_ELEMENTS (described) && type == 0; i++) {
     if (described[i].library () == library)
       type = register_described (name, library, described[i].descriptions);
   }
-  g_mutex_unlock (&lock);
+  g_mutex_unlock (&registering);
   g_assert (type != 0);
+  return type;
+}
+
+GType
+gst_simclr_own_enum (const gchar *name, const GEnumValue *values)
+{
+  GType type;
+
+  g_mutex_lock (&registering);
+  type = g_type_from_name (name);
+  if (type == 0)
+    type = register_enum (name, values);
+  g_mutex_unlock (&registering);
   return type;
 }
 
@@ -156,4 +184,10 @@ gst_simclr_property_fetch (GObject *object, const gchar *name, GValue *value)
   } else {
     g_object_get_property (object, name, value);
   }
+}
+
+gchar *
+gst_simclr_dup_text (const gchar *text)
+{
+  return text != NULL && *text != '\0' ? g_strdup (text) : NULL;
 }

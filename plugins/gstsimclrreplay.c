@@ -23,6 +23,10 @@
  * With any policy #GstSimclrReplay:min-distance keeps out frames that look like one of the last that were
  * taken in, which costs microseconds: with a camera the first thing to set.
  *
+ * With #GstSimclrReplay:labels, the text file that simclrtrainer reads for fine-tuning, only frames with a label are
+ * taken in, and of these only #GstSimclrReplay:label-fraction: the 1 % and 10 % splits of semi-supervised
+ * learning, the same share of every label. The seed decides which.
+ *
  * Frames are held by reference, and copied only when holding them would starve somebody: buffers of a
  * pool with a fixed number of buffers, memory of a device, or a small piece of a large memory. With
  * #GstSimclrReplay:storage-size they are stored scaled down, as RGB, at the size that training needs:
@@ -60,9 +64,12 @@
  *
  * ## Several cameras
  *
- * Each camera has a sink pad: `sink`, or `sink_%u` on request. They share the memory, and each is as likely as every
- * other to give the next sample, however many frames it has in it, so that a batch's negatives come from
- * different scenes. Input ends when all have ended. The output continues the stream of the first.
+ * Each camera has a sink pad: `sink`, or `sink_%u` on request; gst-launch-1.0 finds one for each `! NAME.`. They
+ * share the memory, and each is as likely as every other to give the next sample, however many frames it has in it,
+ * so that a batch's negatives come from different scenes. Input ends when all have ended. The output continues the
+ * stream of the first. Which stream a frame is from goes with it (field `stream` of the meta `SimclrFrame`), so that
+ * `exclude-neighbours` of simclrtrainer takes only frames of one camera for neighbours; streams that a `funnel` joins
+ * are told apart as well.
  *
  * ## Neighbours in time
  *
@@ -174,7 +181,7 @@ reset_counters (GstSimclrReplay *self)
   }
   self->started = self->input_ended = self->filled = self->located = FALSE;
   self->next_sample = self->pushed = self->done = self->frames = 0;
-  self->copied = self->received = self->ignored = self->near = self->cuts = 0;
+  self->copied = self->received = self->ignored = self->near = self->cuts = self->unlabelled = 0;
   self->need_segment = TRUE;
   self->was_flushed = FALSE;
   self->seqnum = GST_SEQNUM_INVALID;
@@ -188,6 +195,8 @@ start (GstSimclrReplay *self)
   const GstSimclrReplaySettings *run = &self->run;
 
   gst_simclr_replay_take_settings (self);
+  if (!gst_simclr_replay_load_labels (self))
+    return FALSE;
   g_mutex_lock (&self->lock);
   self->memory = simclr_replay_new (
       run->policy, run->capacity, run->max_bytes, run->seed, (GDestroyNotify) gst_sample_unref);
@@ -208,6 +217,7 @@ static void
 stop (GstSimclrReplay *self)
 {
   gst_simclr_replay_close_model (self);
+  g_clear_pointer (&self->labels, gst_simclr_labels_free);
   g_mutex_lock (&self->lock);
   g_clear_object (&self->memory);
   g_clear_pointer (&self->drawn, g_free);
@@ -304,8 +314,9 @@ gst_simclr_replay_class_init (GstSimclrReplayClass *klass)
   element_class->release_pad = gst_simclr_replay_release_pad;
 
   gst_simclr_replay_install_properties (object_class);
-  gst_element_class_add_static_pad_template (element_class, &gst_simclr_replay_sink_template);
+  /* the first that fits is the one that links by the element's name alone ask for, once "sink" is taken */
   gst_element_class_add_static_pad_template (element_class, &gst_simclr_replay_request_template);
+  gst_element_class_add_static_pad_template (element_class, &gst_simclr_replay_sink_template);
   gst_element_class_add_static_pad_template (element_class, &gst_simclr_replay_src_template);
   gst_element_class_set_static_metadata (element_class, "SimCLR replay memory", "Filter/Video",
       "Stores frames at the camera's rate and pushes random ones at the trainer's",

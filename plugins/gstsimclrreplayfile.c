@@ -70,6 +70,13 @@ describe (gpointer item, gchar **format, gpointer user_data)
   return bytes;
 }
 
+/* Running times of another run are not to be compared with those of this one. */
+static guint
+number_restored_stream (guint source)
+{
+  return (source & G_MAXINT16) | 1u << 31;
+}
+
 static gpointer
 revive (GBytes *bytes, const gchar *format, const SimclrReplayFacts *facts, gpointer user_data,
     GError **error)
@@ -93,7 +100,9 @@ revive (GBytes *bytes, const gchar *format, const SimclrReplayFacts *facts, gpoi
   gst_segment_init (&segment, GST_FORMAT_TIME);
   if (facts->time >= 0)
     GST_BUFFER_PTS (buffer) = (GstClockTime) facts->time;
-  return gst_sample_new (buffer, caps, &segment, NULL);
+  return gst_sample_new (buffer, caps, &segment,
+      gst_structure_new (GST_SIMCLR_FRAME_META_NAME, "stream", G_TYPE_UINT,
+          number_restored_stream (facts->source), NULL));
 }
 
 gboolean

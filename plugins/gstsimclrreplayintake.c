@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
-#include "gstsimclrframemeta.h"
 #include "gstsimclrvideo.h"
 
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
@@ -89,6 +88,7 @@ gst_simclr_replay_reset_input (GstSimclrReplayInput *input)
   gst_clear_object (&input->pool);
   g_clear_pointer (&input->converter, gst_video_converter_free);
   gst_segment_init (&input->segment, GST_FORMAT_UNDEFINED);
+  gst_simclr_streams_clear (&input->streams);
   input->run = 0;
   input->has_last = FALSE;
   input->n_taken = 0;
@@ -300,7 +300,8 @@ store (GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, gu
 {
   g_autoptr (GError) error = NULL;
   GstSample *frame = gst_sample_new (buffer, input->stored_caps, &input->segment,
-      gst_structure_new (GST_SIMCLR_FRAME_META_NAME, "number", G_TYPE_UINT64, number, NULL));
+      gst_structure_new (GST_SIMCLR_FRAME_META_NAME, "number", G_TYPE_UINT64, number, "stream",
+          G_TYPE_UINT, input->stream, NULL));
   SimclrReplayFacts facts;
   GstFlowReturn flow;
 
@@ -391,6 +392,24 @@ count (GstSimclrReplay *self, guint64 *counter)
   g_mutex_unlock (&self->lock);
 }
 
+gboolean
+gst_simclr_replay_load_labels (GstSimclrReplay *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (self->run.labels == NULL)
+    return TRUE;
+  self->labels = gst_simclr_labels_load (self->run.labels, &error);
+  if (self->labels == NULL) {
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
+        ("Could not read labels=\"%s\".", self->run.labels), ("%s", error->message));
+    return FALSE;
+  }
+  if (self->run.label_fraction < 1)
+    gst_simclr_labels_thin (self->labels, self->run.label_fraction, self->run.seed);
+  return TRUE;
+}
+
 GstFlowReturn
 gst_simclr_replay_take_frame (
     GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, guint64 number)
@@ -404,6 +423,11 @@ gst_simclr_replay_take_frame (
   if (has_no_picture (buffer)) {
     gst_buffer_unref (buffer);
     count (self, &self->ignored);
+    return GST_FLOW_OK;
+  }
+  if (self->labels != NULL && gst_simclr_labels_get (self->labels, number) < 0) {
+    gst_buffer_unref (buffer);
+    count (self, &self->unlabelled);
     return GST_FLOW_OK;
   }
   if (look (self, input, buffer)) {

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "gstsimclrframemeta.h"
+#include "gstsimclrlabels.h"
 #include "gstsimclrreplay.h"
 
 #include <gst/video/video.h>
@@ -34,6 +36,8 @@ typedef struct
   GstClockTime save_interval;
   gchar *location; /* NULL: none */
   gchar *model;    /* NULL: the one that is trained downstream */
+  gchar *labels;   /* NULL: every frame is taken in */
+  gdouble label_fraction;
 } GstSimclrReplaySettings;
 
 /* Frames taken in last, that a new one is compared with. */
@@ -51,7 +55,9 @@ typedef struct
   /* streaming thread of the pad */
   GstCaps *caps;
   GstVideoInfo info;
-  gboolean is_readable; /* by the library, as it comes */
+  gboolean is_readable;     /* by the library, as it comes */
+  guint stream;             /* number of the stream that comes in */
+  GstSimclrStreams streams; /* a funnel brings several */
   GstSegment segment;
   GstBufferPool *pool; /* of the latest frame that had one */
   gboolean pool_is_bounded;
@@ -73,6 +79,16 @@ typedef struct
 
 #define GST_SIMCLR_REPLAY_DRAWN 4096
 
+/* One sample, as it is taken from the memory. */
+typedef struct
+{
+  GstSample *frame;
+  guint64 number; /* of the frame */
+  guint64 index;  /* of the sample */
+  gboolean need_segment;
+  gboolean was_flushed;
+} GstSimclrReplayTaken;
+
 struct _GstSimclrReplay
 {
   GstElement parent;
@@ -82,6 +98,7 @@ struct _GstSimclrReplay
 
   GstSimclrReplaySettings settings; /* object lock */
   GstSimclrReplaySettings run;      /* a copy of them, constant from READY to PAUSED and back */
+  GstSimclrLabels *labels;          /* likewise; of the frames that are taken in, NULL: all */
 
   GMutex lock;
   GCond wake; /* for the source pad's task and inputs that wait: anything below has changed */
@@ -104,6 +121,7 @@ struct _GstSimclrReplay
   guint64 received;            /* frames since the start */
   guint64 ignored;             /* frames without a picture: GAP, CORRUPTED or empty */
   guint64 near;                /* frames too like those taken in before */
+  guint64 unlabelled;          /* frames left out for want of a label */
   guint64 cuts;                /* scene cuts that were seen */
   GQueue pending;              /* of GstEvent, to be sent before the next sample */
   gboolean need_segment;       /* a segment must be sent before the next sample */
@@ -149,6 +167,7 @@ GstCaps *gst_simclr_replay_get_input_caps (GstSimclrReplay *self);
 gboolean gst_simclr_replay_set_input_caps (
     GstSimclrReplay *self, GstSimclrReplayInput *input, GstCaps *caps);
 void gst_simclr_replay_reset_input (GstSimclrReplayInput *input);
+gboolean gst_simclr_replay_load_labels (GstSimclrReplay *self);
 GstFlowReturn gst_simclr_replay_take_frame (
     GstSimclrReplay *self, GstSimclrReplayInput *input, GstBuffer *buffer, guint64 number);
 
@@ -162,6 +181,15 @@ void gst_simclr_replay_restart (GstSimclrReplay *self);
 void gst_simclr_replay_set_flow (GstSimclrReplay *self, GstFlowReturn flow);
 /* What so many samples for each frame make; lock held. */
 guint64 gst_simclr_replay_count_samples (GstSimclrReplay *self, gdouble samples_per_frame);
+
+/* gstsimclrreplayoutput.c: what is sent, by the task of the source pad */
+/* Takes all events. */
+void gst_simclr_replay_push_events (GstSimclrReplay *self, GQueue *events);
+/* Takes the event. */
+void gst_simclr_replay_push_numbered (GstSimclrReplay *self, GstEvent *event);
+/* The sample, after what has to go before it. */
+GstFlowReturn gst_simclr_replay_push_output (
+    GstSimclrReplay *self, const GstSimclrReplayTaken *taken, GQueue *events);
 
 /* gstsimclrreplayembed.c: frames are embedded with the weights of the moment */
 void gst_simclr_replay_open_model (GstSimclrReplay *self);

@@ -18,6 +18,8 @@ enum
   PROP_STORAGE_SIZE,
   PROP_MIN_DISTANCE,
   PROP_CUT_DISTANCE,
+  PROP_LABELS,
+  PROP_LABEL_FRACTION,
   PROP_FRESH_RATIO,
   PROP_FRESH_FRAMES,
   PROP_MIN_FILL,
@@ -69,6 +71,13 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     break;
   case PROP_CUT_DISTANCE:
     settings->cut_distance = g_value_get_double (value);
+    break;
+  case PROP_LABELS:
+    g_free (settings->labels);
+    settings->labels = g_value_dup_string (value);
+    break;
+  case PROP_LABEL_FRACTION:
+    settings->label_fraction = g_value_get_double (value);
     break;
   case PROP_FRESH_RATIO:
     settings->fresh_ratio = g_value_get_double (value);
@@ -147,8 +156,9 @@ get_stats (GstSimclrReplay *self)
   if (self->memory)
     add_memory_stats (stats, self->memory);
   gst_structure_set (stats, "near", G_TYPE_UINT64, self->near, "cuts", G_TYPE_UINT64, self->cuts,
-      "copied", G_TYPE_UINT64, self->copied, "ignored", G_TYPE_UINT64, self->ignored, "next-sample",
-      G_TYPE_UINT64, self->next_sample, "pushed", G_TYPE_UINT64, self->pushed, NULL);
+      "copied", G_TYPE_UINT64, self->copied, "ignored", G_TYPE_UINT64, self->ignored, "unlabelled",
+      G_TYPE_UINT64, self->unlabelled, "next-sample", G_TYPE_UINT64, self->next_sample, "pushed",
+      G_TYPE_UINT64, self->pushed, NULL);
   g_mutex_unlock (&self->lock);
   return stats;
 }
@@ -193,6 +203,12 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_CUT_DISTANCE:
     g_value_set_double (value, settings->cut_distance);
+    break;
+  case PROP_LABELS:
+    g_value_set_string (value, settings->labels);
+    break;
+  case PROP_LABEL_FRACTION:
+    g_value_set_double (value, settings->label_fraction);
     break;
   case PROP_FRESH_RATIO:
     g_value_set_double (value, settings->fresh_ratio);
@@ -288,6 +304,16 @@ install_what_is_kept (GObjectClass *klass)
           "new shot, so that no pair of the temporal window spans a scene cut; same unit as "
           "min-distance. 0: only marked discontinuities count.",
           0, 1, 0.25, FLAGS));
+  g_object_class_install_property (klass, PROP_LABELS,
+      g_param_spec_string ("labels", "Labels",
+          "UTF-8 text file that says what frames show, as simclrtrainer's: line n is the label of "
+          "frame n. Frames without one are not taken in. Unset: all are.",
+          NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_LABEL_FRACTION,
+      g_param_spec_double ("label-fraction", "Label fraction",
+          "Share of each label's frames that is taken in, at least one, chosen by seed; the rest "
+          "counts as unlabelled. For labels.",
+          0, 1, 1, FLAGS));
   g_object_class_install_property (klass, PROP_THREADS,
       g_param_spec_uint ("threads", "Threads",
           "Threads that embed frames; 0: one for each processor this process may use.", 0, 1024, 0,
@@ -367,7 +393,7 @@ gst_simclr_replay_install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Structure simclr-replay with level, bytes, seen, near, cuts, embedded, redundancy, "
-          "copied, ignored, next-sample and pushed.",
+          "copied, ignored, unlabelled, next-sample and pushed.",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
@@ -381,6 +407,7 @@ gst_simclr_replay_init_settings (GstSimclrReplay *self)
       .refresh_ratio = 1,
       .max_bytes = G_GUINT64_CONSTANT (1) << 30,
       .cut_distance = 0.25,
+      .label_fraction = 1,
       .fresh_frames = 256,
       .min_fill = 256,
       .epochs = 1,
@@ -388,22 +415,17 @@ gst_simclr_replay_init_settings (GstSimclrReplay *self)
   };
 }
 
-/* An empty name is none. */
-static gchar *
-dup_name (const gchar *name)
-{
-  return name && *name ? g_strdup (name) : NULL;
-}
-
 void
 gst_simclr_replay_take_settings (GstSimclrReplay *self)
 {
   g_free (self->run.location);
   g_free (self->run.model);
+  g_free (self->run.labels);
   GST_OBJECT_LOCK (self);
   self->run = self->settings;
-  self->run.location = dup_name (self->settings.location);
-  self->run.model = dup_name (self->settings.model);
+  self->run.location = gst_simclr_dup_text (self->settings.location);
+  self->run.model = gst_simclr_dup_text (self->settings.model);
+  self->run.labels = gst_simclr_dup_text (self->settings.labels);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -412,6 +434,8 @@ gst_simclr_replay_clear_settings (GstSimclrReplay *self)
 {
   g_free (self->settings.location);
   g_free (self->settings.model);
+  g_free (self->settings.labels);
+  g_free (self->run.labels);
   g_free (self->run.location);
   g_free (self->run.model);
 }

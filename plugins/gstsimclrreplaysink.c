@@ -147,11 +147,23 @@ flush_start (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event
   return sent;
 }
 
+/* The stream was announced before, and is again: sinks that preroll after a flush need not wait for frames, either.
+ * A copy, for a pad sends the same sticky event only once. Lock held. */
+static void
+announce_again (GstSimclrReplay *self)
+{
+  GstEvent *first = g_queue_peek_head (&self->pending);
+  g_autoptr (GstEvent) sent = gst_pad_get_sticky_event (self->srcpad, GST_EVENT_STREAM_START, 0);
+
+  if (sent && (!first || GST_EVENT_TYPE (first) != GST_EVENT_STREAM_START))
+    g_queue_push_head (&self->pending, gst_event_copy (sent));
+}
+
 static gboolean
 flush_stop (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
 {
-  gboolean sent, reset_time;
   GQueue kept = G_QUEUE_INIT;
+  gboolean sent, reset_time;
 
   gst_segment_init (&input->segment, GST_FORMAT_UNDEFINED);
   input->run = 0;
@@ -167,6 +179,7 @@ flush_stop (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
   g_queue_foreach (&self->pending, drop_unless_sticky, &kept);
   g_queue_clear (&self->pending);
   self->pending = kept;
+  announce_again (self);
   self->need_segment = TRUE;
   self->was_flushed = self->was_flushed || reset_time;
   gst_simclr_replay_restart (self);
@@ -208,6 +221,8 @@ static void
 new_stream (GstSimclrReplay *self, GstSimclrReplayInput *input, GstEvent *event)
 {
   input->run = 0;
+  input->stream =
+      input->source * GST_SIMCLR_STREAMS + gst_simclr_streams_get (&input->streams, event);
   g_mutex_lock (&self->lock);
   input->started = TRUE;
   input->ended = FALSE;

@@ -2,9 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrreplayprivate.h"
 
-#include "gstsimclrframemeta.h"
 #include "gstsimclrmodelquery.h"
-#include "gstsimclrneighbourmeta.h"
 #include "gstsimclrresumequery.h"
 
 #define GST_CAT_DEFAULT gst_simclr_replay_debug
@@ -14,24 +12,14 @@ GstStaticPadTemplate gst_simclr_replay_src_template =
 
 typedef enum
 {
-  TURN_WAIT,   /* for frames, or for the end of the input */
-  TURN_START,  /* say at once that there is a stream: sinks that preroll need not wait for frames */
+  TURN_WAIT, /* for frames, or for the end of the input */
+  TURN_START, /* say at once that there is a stream, or still is: sinks that preroll need not wait for frames */
   TURN_LOCATE, /* ask where the sequence starts */
   TURN_EMBED,  /* what has come in, with the weights of now */
   TURN_SAVE,   /* the memory, beside the trainer's checkpoint */
   TURN_SAMPLE,
   TURN_END,
 } Turn;
-
-/* One sample, as it is taken from the memory. */
-typedef struct
-{
-  GstSample *frame;
-  guint64 number; /* of the frame */
-  guint64 index;  /* of the sample */
-  gboolean need_segment;
-  gboolean was_flushed;
-} Drawn;
 
 /* Stream-start, if any, is the first of the pending events. */
 static gboolean
@@ -112,136 +100,6 @@ query_start (GstSimclrReplay *self)
   return resume.pairs;
 }
 
-static void
-push_events (GstSimclrReplay *self, GQueue *events)
-{
-  GstEvent *event;
-
-  while ((event = g_queue_pop_head (events)))
-    gst_pad_push_event (self->srcpad, event);
-}
-
-/* With the number of the input's segment, so that a seek can be told from what it led to. */
-static void
-push_numbered (GstSimclrReplay *self, GstEvent *event)
-{
-  g_mutex_lock (&self->lock);
-  if (self->seqnum != GST_SEQNUM_INVALID)
-    gst_event_set_seqnum (event, self->seqnum);
-  g_mutex_unlock (&self->lock);
-  gst_pad_push_event (self->srcpad, event);
-}
-
-static void
-push_caps (GstSimclrReplay *self, GstCaps *caps)
-{
-  if (self->src_caps && (self->src_caps == caps || gst_caps_is_equal (self->src_caps, caps)))
-    return;
-  gst_caps_replace (&self->src_caps, caps);
-  gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
-}
-
-/* The output's own timeline begins now where a clock runs already, so that a live pipeline's sink
- * need not drop what comes; it begins at 0 where none runs yet and after a flush. */
-static void
-push_segment (GstSimclrReplay *self, gboolean was_flushed)
-{
-  GstSegment segment;
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  segment.start = segment.time = segment.position = self->position;
-  if (!was_flushed && GST_STATE (self) == GST_STATE_PLAYING) {
-    GstClockTime now = gst_element_get_current_running_time (GST_ELEMENT (self));
-
-    if (GST_CLOCK_TIME_IS_VALID (now))
-      segment.base = now;
-  }
-  push_numbered (self, gst_event_new_segment (&segment));
-}
-
-static GstClockTime
-frame_duration (GstBuffer *buffer, GstCaps *caps)
-{
-  gint numerator, denominator;
-
-  if (GST_BUFFER_DURATION_IS_VALID (buffer))
-    return GST_BUFFER_DURATION (buffer);
-  if (gst_structure_get_fraction (
-          gst_caps_get_structure (caps, 0), "framerate", &numerator, &denominator) &&
-      numerator > 0)
-    return gst_util_uint64_scale_int (GST_SECOND, denominator, numerator);
-  return GST_CLOCK_TIME_NONE;
-}
-
-/* When a stored frame came in, as running time of the input; GST_CLOCK_TIME_NONE: unknown. */
-static GstClockTime
-original_time (GstSample *frame)
-{
-  GstBuffer *stored = gst_sample_get_buffer (frame);
-  GstSegment *segment = gst_sample_get_segment (frame);
-
-  if (segment->format != GST_FORMAT_TIME || !GST_BUFFER_PTS_IS_VALID (stored))
-    return GST_CLOCK_TIME_NONE;
-  return gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (stored));
-}
-
-/* Another frame of the same shot, where simclraugment wants one. */
-static void
-add_neighbour (GstSimclrReplay *self, const Drawn *drawn, GstBuffer *buffer)
-{
-  GstClockTime window = gst_simclr_window_query (self->srcpad);
-  g_autoptr (GstSample) neighbour = NULL;
-
-  if (window == 0)
-    return;
-  g_mutex_lock (&self->lock);
-  neighbour = simclr_replay_neighbour (self->memory, drawn->number, window, drawn->index, NULL);
-  if (neighbour)
-    gst_sample_ref (neighbour);
-  g_mutex_unlock (&self->lock);
-  if (neighbour &&
-      gst_caps_is_equal (gst_sample_get_caps (neighbour), gst_sample_get_caps (drawn->frame)))
-    gst_buffer_add_simclr_neighbour_meta (
-        buffer, gst_sample_get_buffer (neighbour), original_time (neighbour));
-}
-
-/* Which frame of the input it is; one from a file is none. */
-static void
-add_number (GstSample *frame, GstBuffer *buffer)
-{
-  const GstStructure *info = gst_sample_get_info (frame);
-  guint64 number = GST_SIMCLR_NO_FRAME;
-
-  if (info != NULL)
-    gst_structure_get_uint64 (info, "number", &number);
-  gst_simclr_frame_meta_set (buffer, number);
-}
-
-/* A new buffer around the stored frame's memory, with a place on the output's timeline. */
-static GstBuffer *
-make_output (GstSimclrReplay *self, const Drawn *drawn)
-{
-  GstBuffer *stored = gst_sample_get_buffer (drawn->frame);
-  GstBuffer *buffer = gst_buffer_copy (stored);
-  GstClockTime duration = frame_duration (stored, gst_sample_get_caps (drawn->frame));
-  GstClockTime time = original_time (drawn->frame);
-
-  if (GST_CLOCK_TIME_IS_VALID (time))
-    gst_simclr_set_original_time (buffer, time, GST_BUFFER_DURATION (stored));
-  add_number (drawn->frame, buffer);
-  add_neighbour (self, drawn, buffer);
-
-  GST_BUFFER_PTS (buffer) = self->position;
-  GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
-  GST_BUFFER_DURATION (buffer) = duration;
-  GST_BUFFER_OFFSET (buffer) = drawn->index;
-  GST_BUFFER_OFFSET_END (buffer) = drawn->index + 1;
-  GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-  if (GST_CLOCK_TIME_IS_VALID (duration))
-    self->position += duration;
-  return buffer;
-}
-
 /* Ends the task, unless something has restarted sampling since the flow was set. */
 static void
 stop_sampling (GstSimclrReplay *self)
@@ -259,10 +117,10 @@ static void
 finish (GstSimclrReplay *self, GQueue *events)
 {
   if (self->src_caps)
-    push_events (self, events);
+    gst_simclr_replay_push_events (self, events);
   g_queue_clear_full (events, (GDestroyNotify) gst_event_unref);
   gst_simclr_replay_save (self, TRUE); /* whoever sees the end finds it written */
-  push_numbered (self, gst_event_new_eos ());
+  gst_simclr_replay_push_numbered (self, gst_event_new_eos ());
   stop_sampling (self);
 }
 
@@ -285,21 +143,21 @@ give_up (GstSimclrReplay *self, GstFlowReturn flow)
   if (flow == GST_FLOW_EOS)
     gst_simclr_replay_save (self, TRUE);
   if (flow == GST_FLOW_EOS || (is_error && input_ended))
-    push_numbered (self, gst_event_new_eos ());
+    gst_simclr_replay_push_numbered (self, gst_event_new_eos ());
   stop_sampling (self);
 }
 
 /* Lock held. */
 static void
-draw (GstSimclrReplay *self, Drawn *drawn)
+draw (GstSimclrReplay *self, GstSimclrReplayTaken *taken)
 {
-  drawn->index = self->next_sample;
-  drawn->frame = gst_sample_ref (simclr_replay_sample (self->memory, drawn->index, &drawn->number));
-  drawn->need_segment = self->need_segment;
-  drawn->was_flushed = self->was_flushed;
+  taken->index = self->next_sample;
+  taken->frame = gst_sample_ref (simclr_replay_sample (self->memory, taken->index, &taken->number));
+  taken->need_segment = self->need_segment;
+  taken->was_flushed = self->was_flushed;
   if (self->drawn)
-    self->drawn[drawn->index % GST_SIMCLR_REPLAY_DRAWN] =
-        (GstSimclrReplayDrawn){drawn->index, drawn->number};
+    self->drawn[taken->index % GST_SIMCLR_REPLAY_DRAWN] =
+        (GstSimclrReplayDrawn){taken->index, taken->number};
   self->next_sample++;
   self->pushed++;
   self->need_segment = self->was_flushed = FALSE;
@@ -308,7 +166,7 @@ draw (GstSimclrReplay *self, Drawn *drawn)
 /* Waits for a turn other than TURN_WAIT. FALSE: sampling has to stop. It hands out what goes with the
  * turn. */
 static gboolean
-wait_for_turn (GstSimclrReplay *self, Turn *turn, Drawn *drawn, GQueue *events)
+wait_for_turn (GstSimclrReplay *self, Turn *turn, GstSimclrReplayTaken *taken, GQueue *events)
 {
   g_mutex_lock (&self->lock);
   while (self->flow == GST_FLOW_OK && (*turn = next_turn (self)) == TURN_WAIT)
@@ -320,7 +178,7 @@ wait_for_turn (GstSimclrReplay *self, Turn *turn, Drawn *drawn, GQueue *events)
     return FALSE;
   }
   if (*turn == TURN_SAMPLE)
-    draw (self, drawn);
+    draw (self, taken);
   if (*turn == TURN_END)
     self->flow = GST_FLOW_EOS; /* before the event, after which a new stream may restart sampling */
   if (*turn == TURN_START) {
@@ -346,16 +204,11 @@ locate (GstSimclrReplay *self)
 }
 
 static void
-push_sample (GstSimclrReplay *self, Drawn *drawn, GQueue *events)
+push_sample (GstSimclrReplay *self, GstSimclrReplayTaken *taken, GQueue *events)
 {
-  GstFlowReturn flow;
+  GstFlowReturn flow = gst_simclr_replay_push_output (self, taken, events);
 
-  push_caps (self, gst_sample_get_caps (drawn->frame));
-  if (drawn->need_segment)
-    push_segment (self, drawn->was_flushed);
-  push_events (self, events);
-  flow = gst_pad_push (self->srcpad, make_output (self, drawn));
-  gst_sample_unref (drawn->frame);
+  gst_sample_unref (taken->frame);
   if (flow == GST_FLOW_OK)
     gst_simclr_replay_find_model (self);
 
@@ -372,16 +225,16 @@ gst_simclr_replay_loop (gpointer user_data)
 {
   GstSimclrReplay *self = user_data;
   GQueue events = G_QUEUE_INIT;
-  Drawn drawn;
+  GstSimclrReplayTaken taken;
   Turn turn;
 
-  if (!wait_for_turn (self, &turn, &drawn, &events))
+  if (!wait_for_turn (self, &turn, &taken, &events))
     return;
   switch (turn) {
   case TURN_WAIT:
     break;
   case TURN_START:
-    push_events (self, &events);
+    gst_simclr_replay_push_events (self, &events);
     break;
   case TURN_LOCATE:
     locate (self);
@@ -393,7 +246,7 @@ gst_simclr_replay_loop (gpointer user_data)
     gst_simclr_replay_save (self, FALSE);
     break;
   case TURN_SAMPLE:
-    push_sample (self, &drawn, &events);
+    push_sample (self, &taken, &events);
     break;
   case TURN_END:
     finish (self, &events);

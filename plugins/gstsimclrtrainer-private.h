@@ -18,10 +18,12 @@ typedef struct
 {
   gchar *location;
   gchar *labels;
+  gchar *teacher;
   gchar *tensorboard;
   guint64 tensorboard_interval; /* at least 1 */
   guint64 checkpoint_interval;
   guint64 publish_interval;
+  guint max_files; /* 0: all are kept */
   gboolean resume;
 } GstSimclrTrainerSettings;
 
@@ -36,7 +38,8 @@ struct _GstSimclrTrainer
   gint64 playing_since;                /* object lock: monotonic time */
 
   /* Set on the way to PAUSED, then constant. */
-  gchar *location; /* NULL: no checkpoint */
+  gchar *location; /* NULL: no checkpoint; may be numbered */
+  guint max_files;
   guint64 total_steps;
   guint64 first_step;      /* where this run began */
   GstSimclrLabels *labels; /* NULL: none */
@@ -49,9 +52,11 @@ struct _GstSimclrTrainer
   guint64 step;
   guint64 saved_step;
   guint skipped_in_a_row;
-  gboolean collapsed, diverging; /* and that was said */
-  gboolean unlabelled;           /* frames without a label were, and that was said */
-  gint64 warned_at, progress_at; /* monotonic times; 0: never */
+  gboolean unsound;               /* the last step's weights are not worth keeping */
+  gboolean publish_due, save_due; /* as soon as they are */
+  gboolean collapsed, diverging;  /* and that was said */
+  gboolean unlabelled;            /* frames without a label were, and that was said */
+  gint64 warned_at, progress_at;  /* monotonic times; 0: never */
   gdouble loss;
   gboolean in_progress;
   gboolean finished;
@@ -63,6 +68,12 @@ struct _GstSimclrTrainer
 
 /* The signal `trained`. */
 extern guint _gst_simclr_trainer_trained;
+
+/* Properties (gstsimclrtrainer-properties.c). new_trainer makes one with the settings of this moment. */
+void _gst_simclr_trainer_install_properties (GObjectClass *klass);
+void _gst_simclr_trainer_init_settings (GstSimclrTrainer *self);
+void _gst_simclr_trainer_clear_settings (GstSimclrTrainer *self);
+SimclrTrainer *_gst_simclr_trainer_new_trainer (GstSimclrTrainer *self) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Steps (gstsimclrtrainer-step.c). */
 GstFlowReturn _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer);
@@ -76,6 +87,7 @@ gboolean _gst_simclr_trainer_save (GstSimclrTrainer *self, gboolean final);
 
 /* Labels (gstsimclrtrainer-labels.c). load posts errors; label tells the pass what its views show. */
 gboolean _gst_simclr_trainer_load_labels (GstSimclrTrainer *self);
+gboolean _gst_simclr_trainer_load_teacher (GstSimclrTrainer *self);
 void _gst_simclr_trainer_label (GstSimclrTrainer *self, GstBuffer *buffer, SimclrForwardPass *pass);
 
 /* Curves (gstsimclrtrainer-tensorboard.c), from first_step on. Errors and warnings are posted. */

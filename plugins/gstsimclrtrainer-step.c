@@ -112,12 +112,15 @@ check_health (GstSimclrTrainer *self, const SimclrTrainingStatistics *statistics
             statistics->step, statistics->embedding_deviation, statistics->effective_rank));
   if (statistics->diverging && !self->diverging)
     GST_ELEMENT_WARNING (self, STREAM, FAILED,
-        ("Training diverges: the loss has risen well above what it had come down to."),
-        ("Step %" G_GUINT64_FORMAT ": loss %.4g, gradient-norm %.3g. A lower learning-rate or more "
-         "warmup-steps help; on a live stream the pictures may have become harder, too.",
-            statistics->step, statistics->loss, statistics->gradient_norm));
+        ("Training diverges: loss or weights have risen well above what they were."),
+        ("Step %" G_GUINT64_FORMAT ": loss %.4g, gradient-norm %.3g, weight-norm %.3g. A lower "
+         "learning-rate or more warmup-steps help; a camera may also look at what cannot be told "
+         "apart. What was published and written before stays until this is over.",
+            statistics->step, statistics->loss, statistics->gradient_norm,
+            statistics->weight_norm));
   self->collapsed = statistics->collapsed;
   self->diverging = statistics->diverging;
+  self->unsound = !statistics->sound && !statistics->was_skipped;
 }
 
 static guint64
@@ -144,9 +147,11 @@ publish (GstSimclrTrainer *self, SimclrModel *model)
 {
   g_autoptr (SimclrWeights) weights = NULL;
 
-  if (model == NULL || self->skipped_in_a_row > 0 ||
-      !is_due (self->step, get_interval (self, &self->settings.publish_interval)))
+  if (is_due (self->step, get_interval (self, &self->settings.publish_interval)))
+    self->publish_due = TRUE;
+  if (model == NULL || self->skipped_in_a_row > 0 || self->unsound || !self->publish_due)
     return;
+  self->publish_due = FALSE;
   g_mutex_lock (&self->lock);
   weights = simclr_trainer_get_weights (self->trainer);
   g_mutex_unlock (&self->lock);
@@ -205,6 +210,8 @@ train (GstSimclrTrainer *self, GstSimclrForwardMeta *meta, SimclrForwardPass *pa
   if (is_last (self))
     return finish (self, meta);
   if (is_due (self->step, get_interval (self, &self->settings.checkpoint_interval)))
+    self->save_due = TRUE;
+  if (self->save_due)
     _gst_simclr_trainer_save (self, FALSE);
   return GST_FLOW_OK;
 }

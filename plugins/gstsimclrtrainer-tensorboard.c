@@ -11,6 +11,10 @@ static const gchar *const tags[] = {"train/contrast_loss", "train/contrast_acc",
     "health/collapsed_dimensions", "health/alignment", "health/uniformity"};
 static const gchar *const probe_tags[] = {"train/supervised_acc", "train/supervised_loss"};
 
+/* Without contrast, as the official code's fine-tuning. */
+static const gchar *const label_tags[] = {"train/supervised_loss", "train/supervised_acc",
+    "learning_rate", "train/gradient_norm", "train/pairs_per_second", "train/skipped_steps"};
+
 #define N_TAGS G_N_ELEMENTS (tags)
 #define N_ALL (N_TAGS + G_N_ELEMENTS (probe_tags))
 
@@ -54,24 +58,43 @@ is_due (GstSimclrTrainer *self, guint64 step)
   return step % interval == 0 || step == self->first_step + 1;
 }
 
+/* Names, ended by NULL, and values of the curves of one step; returns how many. */
+static gsize
+list_values (const SimclrTrainingStatistics *statistics, gdouble pairs_per_second,
+    const gchar *names[N_ALL + 1], gdouble values[N_ALL])
+{
+  const gdouble contrast[N_ALL] = {statistics->loss, statistics->contrastive_accuracy,
+      statistics->contrastive_entropy, statistics->learning_rate, statistics->gradient_norm,
+      pairs_per_second, (gdouble) statistics->skipped, statistics->embedding_deviation,
+      statistics->effective_rank, statistics->collapsed_dimensions, statistics->alignment,
+      statistics->uniformity, statistics->probe_accuracy, statistics->probe_loss};
+  const gdouble labels[] = {statistics->loss, statistics->accuracy, statistics->learning_rate,
+      statistics->gradient_norm, pairs_per_second, (gdouble) statistics->skipped};
+  const gboolean has_contrast = statistics->contrastive_accuracy >= 0;
+  const gsize n = !has_contrast                     ? G_N_ELEMENTS (label_tags)
+                  : statistics->probe_accuracy >= 0 ? N_ALL
+                                                    : N_TAGS;
+
+  for (gsize i = 0; i < n; i++) {
+    names[i] = !has_contrast ? label_tags[i] : i < N_TAGS ? tags[i] : probe_tags[i - N_TAGS];
+    values[i] = has_contrast ? contrast[i] : labels[i];
+  }
+  return n;
+}
+
 /* The numbers of one step. A disk that is full is said once, until there is room again. */
 void
 _gst_simclr_trainer_write_summary (
     GstSimclrTrainer *self, const SimclrTrainingStatistics *statistics, gdouble pairs_per_second)
 {
-  const gdouble values[N_ALL] = {statistics->loss, statistics->contrastive_accuracy,
-      statistics->contrastive_entropy, statistics->learning_rate, statistics->gradient_norm,
-      pairs_per_second, (gdouble) statistics->skipped, statistics->embedding_deviation,
-      statistics->effective_rank, statistics->collapsed_dimensions, statistics->alignment,
-      statistics->uniformity, statistics->probe_accuracy, statistics->probe_loss};
   const gchar *names[N_ALL + 1] = {NULL};
-  gsize n = statistics->probe_accuracy >= 0 ? N_ALL : N_TAGS;
+  gdouble values[N_ALL];
   g_autoptr (GError) error = NULL;
+  gsize n;
 
   if (self->summaries == NULL || !is_due (self, statistics->step))
     return;
-  for (gsize i = 0; i < n; i++)
-    names[i] = i < N_TAGS ? tags[i] : probe_tags[i - N_TAGS];
+  n = list_values (statistics, pairs_per_second, names, values);
   if (simclr_summary_writer_add_scalars (
           self->summaries, statistics->step, names, values, n, &error)) {
     self->summaries_failed = FALSE;

@@ -4,17 +4,18 @@
 /**
  * SECTION:element-simclrtrainer
  * @title: simclrtrainer
- * @short_description: contrastive training of the simclrencoder upstream
+ * @short_description: training of the simclrencoder upstream
  *
  * The sink at the end of a training pipeline: projection head, contrastive loss and optimizer of
- * SimCLR. Each batch that arrives from a simclrencoder is one step: the loss is computed over all of
- * its views, goes backward through head and encoder, and the optimizer changes the weights of both
- * before the encoder starts on its next batch.
+ * SimCLR, and the two steps that follow in its version 2, fine-tuning and distillation. Each batch
+ * that arrives from a simclrencoder is one step: the loss is computed over all of its views, goes
+ * backward through head and encoder, and the optimizer changes the weights of both before the encoder
+ * starts on its next batch.
  *
  * Only a `queue` or a `tee` may stand between encoder and trainer; an encoder has one trainer.
  *
- * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, not
- * a whole batch: other branches of a `tee` need not wait until one has filled.
+ * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, or of
+ * what follows a seek, not a whole batch: other branches of a `tee` need not wait until one has filled.
  *
  * ## Losses
  *
@@ -43,9 +44,48 @@
  * running time of simclrreplay's input where one stands upstream. It holds for the frames that
  * #GstSimclrTrainer:negatives keeps as well; what has the same label stays a positive.
  *
+ * ## Fine-tuning
+ *
+ * With `loss=cross-entropy` the encoder learns #GstSimclrTrainer:labels: a linear layer over labels stands in
+ * the projection head's place, and all weights follow the gradient of its cross entropy, as in version 2 of
+ * the paper (Chen et al. 2020, 2006.10029). A pretrained encoder comes in by `location` of simclrencoder. The
+ * layer begins at zero, as the official code's, and LARS does not adapt its rate. With
+ * #GstSimclrTrainer:head-layer the first layers of the projection head that came with the encoder become
+ * part of it; for few labels the paper found the first of three best.
+ *
+ * Views are only cropped and mirrored, `simclraugment @preset=fine-tune`; the two of a frame are two
+ * pictures of its label, and learning-rate-scaling counts pairs. Frames without a label teach nothing: `labels`
+ * of simclrreplay leaves them out, and its `label-fraction` takes 1 or 10 % of each label. The official
+ * settings are LARS with learning-rate 0.005, learning-rate-scaling sqrt and no weight-decay, batches of 1024, no
+ * warm-up, 60 epochs for 1 % of ImageNet and 30 for 10 %. pipelines/fine-tune has settings for small pictures;
+ * a rate that is too high makes the encoder forget what it was pretrained for.
+ *
+ * The checkpoint is the encoder, with the layer as `fc.weight` and `fc.bias`: a whole torchvision model, where
+ * head-layer is 0. simclrencoder and simclrclassifier both take it as their `location`. Metadata `labels` names
+ * the rows, in the order of their texts (by value where all are numbers), and `head_layer` the layer.
+ *
+ * |[
+ * yes ball | head -n 32 > patterns.txt; yes bars | head -n 32 >> patterns.txt
+ * gst-launch-1.0 -m concat name=frames ! simclrreplay policy=all epochs=8 labels=patterns.txt label-fraction=0.5 ! simclraugment @preset=fine-tune size=32 ! simclrencoder width=0.25 batch-size=16 ! simclrtrainer loss=cross-entropy labels=patterns.txt optimizer=sgd learning-rate=0.05 learning-rate-scaling=none location=patterns.safetensors videotestsrc pattern=ball num-buffers=32 ! video/x-raw,format=RGB,width=64,height=64 ! frames. videotestsrc pattern=smpte num-buffers=32 ! video/x-raw,format=RGB,width=64,height=64 ! frames.
+ * gst-launch-1.0 -m videotestsrc pattern=smpte num-buffers=8 ! videoconvert ! simclrencoder location=patterns.safetensors ! simclrclassifier location=patterns.safetensors ! fakesink
+ * ]|
+ *
+ * ## Distillation
+ *
+ * With `loss=distillation` the encoder learns to name frames as a fine-tuned #GstSimclrTrainer:teacher does, and
+ * no label is needed: the third step of version 2. Both see the same views, and the teacher computes with its
+ * running statistics, in the student's precision; the loss is the cross entropy between their probabilities,
+ * softened by #GstSimclrTrainer:distillation-temperature, times its square (Hinton et al. 2015, 1503.02531, and
+ * the official code). The teacher may be larger, or of the same kind (self-distillation), and stays as it is.
+ * The checkpoint is as after fine-tuning, with the teacher's labels.
+ *
+ * |[
+ * gst-launch-1.0 -m videotestsrc pattern=ball num-buffers=64 ! video/x-raw,width=64,height=64 ! videoconvert ! simclraugment @preset=fine-tune size=32 ! simclrencoder width=0.125 batch-size=16 ! simclrtrainer loss=distillation teacher=patterns.safetensors optimizer=sgd learning-rate=0.05 learning-rate-scaling=none location=student.safetensors
+ * ]|
+ *
  * ## The online probe
  *
- * With #GstSimclrTrainer:labels, whatever the loss, a linear layer learns the labels from the representations
+ * With #GstSimclrTrainer:labels and a contrastive loss a linear layer learns the labels from the representations
  * of the same batches (standardised over the batch), as in the official code; its gradient stops there, so
  * that the encoder learns what it would without. How many views it names right before it learns from them
  * tells early whether a run is worth going on with. The figure is of augmented views;
@@ -71,12 +111,16 @@
  * and on the way to READY, if there is something new: encoder, projection head, optimizer and
  * position, as safetensors. A write is atomic: the file is the old one or the new one, whatever
  * happens. If one fails in the middle of a run, a warning says so and training goes on; at the end it
- * is an error. While training diverges the last good file is left alone. A checkpoint in the middle of a run is
- * told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
+ * is an error. While training diverges (field `sound` below) the last good file is left alone, at the end of a run
+ * too, which is said in a warning. A checkpoint in the middle of a run is told upstream with a custom event `simclr-checkpoint` (`location`, `step`), so that simclrreplay writes
  * its memory too.
  *
- * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder, unless they are
- * not finite.
+ * Every #GstSimclrTrainer:publish-interval steps the weights are published as the `model` of the encoder. Those of a
+ * run that diverges are not: who embeds with them goes on with the last good ones.
+ *
+ * A location with a number in it, `location=run-%08llu.safetensors`, makes each checkpoint a file of its own, by
+ * step. The #GstSimclrTrainer:max-files that were written last are kept, those of earlier runs included. Resuming
+ * takes the one that was written last, and so does simclrencoder with the same location.
  *
  * With #GstSimclrTrainer:resume a run goes on exactly where the file left it, bit for bit: simclrreplay
  * and simclraugment upstream take up their random sequences at the right pair. If there is no such file
@@ -88,8 +132,13 @@
  * fields, which #GstSimclrTrainer:stats holds too:
  *
  * * `step` (#guint64): steps taken, those before a resume and skipped ones included
- * * `loss` (#gdouble): mean over all views, in nats; ln(2N-1) when nothing has been learned of N pairs
- * * `contrastive-accuracy` (#gdouble): share of views whose positive is the most similar, 0 to 1
+ * * `loss` (#gdouble): mean over all views, in nats; ln(2N-1) when nothing has been learned of N pairs. Of
+ *   cross-entropy the mean over views with a label, ln(labels) at first, and 0 for a batch that has none
+ * * `accuracy` (#gdouble), only with `loss=cross-entropy` and `distillation`: share of these views whose best label,
+ *   before the step, was the true one, or the teacher's best
+ * * `contrastive-accuracy` (#gdouble): share of views whose positive is the most similar, 0 to 1. This,
+ *   `contrastive-entropy` and what is said of projections (`embedding-deviation` to `collapsed`) only with a
+ *   contrastive loss
  * * `contrastive-entropy` (#gdouble): mean entropy of the softmax over the candidates, in nats
  * * `learning-rate` (#gdouble): used in this step, after scaling and schedule
  * * `pairs-per-second` (#gdouble): over the last ten seconds, whole pipeline
@@ -105,7 +154,12 @@
  *   evenly over many dimensions, 0 when collapsed; of 256 pairs at most
  * * `collapsed` (#gboolean): for 20 steps the projections have been all alike (deviation under 0.1) or on
  *   one line (effective rank under 2)
- * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it ever was
+ * * `diverging` (#gboolean): for 20 steps the mean loss has been a quarter above the lowest it was, while positives
+ *   (without contrast: labels) were found less than half as often as at best; or the weights have grown a thousandfold. What was lowest
+ *   and best is forgotten over some thousand steps of good learning: pictures may become harder
+ * * `sound` (#gboolean): the weights are worth publishing and writing: neither this step nor the mean of those
+ *   before shows signs of divergence
+ * * `weight-norm` (#gdouble): Euclidean norm of all weights after the step
  * * `pairs` (#guint64): pairs that entered training since step 0
  * * `skipped-steps` (#guint64): steps that changed nothing because loss or gradient were not finite
  * * `probe-accuracy` (#gdouble), only where the batch has labels: share of its labelled views that the online
@@ -154,7 +208,6 @@
 
 #include "gstsimclrtrainer-private.h"
 
-#include "gstsimclrmessages.h"
 #include "gstsimclrproperties.h"
 #include "gstsimclrresumequery.h"
 #include "gstsimclrtensorcaps.h"
@@ -162,28 +215,7 @@
 GST_DEBUG_CATEGORY (gst_simclr_trainer_debug);
 #define GST_CAT_DEFAULT gst_simclr_trainer_debug
 
-#define DEFAULT_CHECKPOINT_INTERVAL 100
-#define DEFAULT_PUBLISH_INTERVAL 1
-#define DEFAULT_TENSORBOARD_INTERVAL 1
-
-/* Ids from PROP_LIBRARY on are SimclrTrainer's writable properties. */
-enum
-{
-  PROP_0,
-  PROP_LOCATION,
-  PROP_LABELS,
-  PROP_TENSORBOARD,
-  PROP_TENSORBOARD_INTERVAL,
-  PROP_CHECKPOINT_INTERVAL,
-  PROP_RESUME,
-  PROP_PUBLISH_INTERVAL,
-  PROP_STEP,
-  PROP_STATS,
-  PROP_LIBRARY,
-};
-
 guint _gst_simclr_trainer_trained;
-static GPtrArray *library_properties; /* names, constant after class_init */
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SIMCLR_TENSOR_CAPS));
@@ -191,138 +223,23 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
 G_DEFINE_FINAL_TYPE (GstSimclrTrainer, gst_simclr_trainer, GST_TYPE_BASE_SINK)
 GST_ELEMENT_REGISTER_DEFINE (simclrtrainer, "simclrtrainer", GST_RANK_NONE, GST_TYPE_SIMCLR_TRAINER)
 
-static void
-set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
-{
-  GstSimclrTrainer *self = GST_SIMCLR_TRAINER (object);
-
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-  case PROP_LOCATION:
-    g_free (self->settings.location);
-    self->settings.location = g_value_dup_string (value);
-    break;
-  case PROP_LABELS:
-    g_free (self->settings.labels);
-    self->settings.labels = g_value_dup_string (value);
-    break;
-  case PROP_TENSORBOARD:
-    g_free (self->settings.tensorboard);
-    self->settings.tensorboard = g_value_dup_string (value);
-    break;
-  case PROP_TENSORBOARD_INTERVAL:
-    self->settings.tensorboard_interval = g_value_get_uint64 (value);
-    break;
-  case PROP_CHECKPOINT_INTERVAL:
-    self->settings.checkpoint_interval = g_value_get_uint64 (value);
-    break;
-  case PROP_RESUME:
-    self->settings.resume = g_value_get_boolean (value);
-    break;
-  case PROP_PUBLISH_INTERVAL:
-    self->settings.publish_interval = g_value_get_uint64 (value);
-    break;
-  default:
-    if (id >= PROP_LIBRARY)
-      gst_simclr_property_store (G_OBJECT (self->prototype), pspec->name, value);
-    else
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-  GST_OBJECT_UNLOCK (self);
-}
-
-static GstStructure *
-get_stats (GstSimclrTrainer *self)
-{
-  SimclrTrainingStatistics statistics;
-  gdouble rate;
-
-  GST_OBJECT_LOCK (self);
-  statistics = self->statistics;
-  rate = self->pairs_per_second;
-  GST_OBJECT_UNLOCK (self);
-  return gst_simclr_training_structure_new ("simclr-trainer-stats", &statistics, rate);
-}
-
-static void
-get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
-{
-  GstSimclrTrainer *self = GST_SIMCLR_TRAINER (object);
-
-  if (id == PROP_STATS) {
-    g_value_take_boxed (value, get_stats (self));
-    return;
-  }
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-  case PROP_LOCATION:
-    g_value_set_string (value, self->settings.location);
-    break;
-  case PROP_LABELS:
-    g_value_set_string (value, self->settings.labels);
-    break;
-  case PROP_TENSORBOARD:
-    g_value_set_string (value, self->settings.tensorboard);
-    break;
-  case PROP_TENSORBOARD_INTERVAL:
-    g_value_set_uint64 (value, self->settings.tensorboard_interval);
-    break;
-  case PROP_CHECKPOINT_INTERVAL:
-    g_value_set_uint64 (value, self->settings.checkpoint_interval);
-    break;
-  case PROP_RESUME:
-    g_value_set_boolean (value, self->settings.resume);
-    break;
-  case PROP_PUBLISH_INTERVAL:
-    g_value_set_uint64 (value, self->settings.publish_interval);
-    break;
-  case PROP_STEP:
-    g_value_set_uint64 (value, self->statistics.step);
-    break;
-  default:
-    if (id >= PROP_LIBRARY)
-      gst_simclr_property_fetch (G_OBJECT (self->prototype), pspec->name, value);
-    else
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-  GST_OBJECT_UNLOCK (self);
-}
-
-/* A trainer of its own for each run, with the settings of this moment. */
-static SimclrTrainer *
-new_trainer (GstSimclrTrainer *self)
-{
-  SimclrTrainer *trainer = simclr_trainer_new ();
-
-  GST_OBJECT_LOCK (self);
-  for (guint i = 0; i < library_properties->len; i++) {
-    const gchar *name = g_ptr_array_index (library_properties, i);
-    g_auto (GValue) value = G_VALUE_INIT;
-
-    g_object_get_property (G_OBJECT (self->prototype), name, &value);
-    g_object_set_property (G_OBJECT (trainer), name, &value);
-  }
-  GST_OBJECT_UNLOCK (self);
-  return trainer;
-}
-
 static gboolean
 begin (GstSimclrTrainer *self)
 {
   SimclrTrainingStatistics statistics = {0};
-  const gchar *location;
   gboolean resume;
 
   GST_OBJECT_LOCK (self);
-  location = self->settings.location;
-  self->location = location != NULL && *location != '\0' ? g_strdup (location) : NULL;
+  self->location = gst_simclr_dup_text (self->settings.location);
+  self->max_files = self->settings.max_files;
   resume = self->settings.resume;
   GST_OBJECT_UNLOCK (self);
 
-  self->trainer = new_trainer (self);
+  self->trainer = _gst_simclr_trainer_new_trainer (self);
   g_object_get (self->trainer, "total-steps", &self->total_steps, NULL);
   if (!_gst_simclr_trainer_check_location (self) || !_gst_simclr_trainer_load_labels (self) ||
-      (resume && !_gst_simclr_trainer_resume (self)) || !_gst_simclr_trainer_open_summaries (self))
+      !_gst_simclr_trainer_load_teacher (self) || (resume && !_gst_simclr_trainer_resume (self)) ||
+      !_gst_simclr_trainer_open_summaries (self))
     return FALSE;
   self->step = self->saved_step = self->first_step;
   g_object_get (self->trainer, "pairs-seen", &statistics.pairs_seen, "skipped-steps",
@@ -350,6 +267,7 @@ reset (GstSimclrTrainer *self)
   self->total_steps = self->first_step = self->step = self->saved_step = 0;
   self->skipped_in_a_row = 0;
   self->collapsed = self->diverging = self->unlabelled = FALSE;
+  self->unsound = self->publish_due = self->save_due = FALSE;
   self->warned_at = self->progress_at = 0;
   self->loss = 0;
   self->in_progress = self->finished = FALSE;
@@ -389,13 +307,14 @@ change_state (GstElement *element, GstStateChange transition)
 }
 
 /* There is nothing to show while paused, and a whole batch may take longer to come than other branches of the
- * pipeline can be kept waiting, so the first word of a stream is preroll enough. None at all (async=false)
+ * pipeline can be kept waiting, so the first word of a stream is preroll enough, or the first after a flush. None at all (async=false)
  * would not do: GStreamer 1.22 loses the end of a stream when no sink prerolls and decodebin is not done when
  * the pipeline is. Called with the preroll lock. */
 static gboolean
 preroll (GstBaseSink *sink, GstEvent *event)
 {
-  if (GST_EVENT_TYPE (event) != GST_EVENT_STREAM_START)
+  if (GST_EVENT_TYPE (event) != GST_EVENT_STREAM_START &&
+      GST_EVENT_TYPE (event) != GST_EVENT_SEGMENT)
     return TRUE;
   return gst_base_sink_do_preroll (sink, GST_MINI_OBJECT_CAST (event)) == GST_FLOW_OK;
 }
@@ -477,84 +396,9 @@ finalize (GObject *object)
   GstSimclrTrainer *self = GST_SIMCLR_TRAINER (object);
 
   reset (self);
-  g_free (self->settings.location);
-  g_free (self->settings.labels);
-  g_free (self->settings.tensorboard);
-  g_object_unref (self->prototype);
+  _gst_simclr_trainer_clear_settings (self);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (gst_simclr_trainer_parent_class)->finalize (object);
-}
-
-static void
-install_library_properties (GObjectClass *klass)
-{
-  GObjectClass *library = g_type_class_ref (SIMCLR_TYPE_TRAINER);
-  guint n, id = PROP_LIBRARY;
-  g_autofree GParamSpec **pspecs = g_object_class_list_properties (library, &n);
-
-  library_properties = g_ptr_array_new ();
-  for (guint i = 0; i < n; i++) {
-    if (!(pspecs[i]->flags & G_PARAM_WRITABLE))
-      continue;
-    g_ptr_array_add (library_properties, (gpointer) g_intern_string (pspecs[i]->name));
-    g_object_class_install_property (klass, id++,
-        gst_simclr_property_like (
-            pspecs[i], G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  }
-}
-
-static void
-install_properties (GObjectClass *klass)
-{
-  g_object_class_install_property (klass, PROP_LOCATION,
-      g_param_spec_string ("location", "Location",
-          "Safetensors file that checkpoints are written to, and the encoder with them; unset: "
-          "none "
-          "is written.",
-          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  g_object_class_install_property (klass, PROP_LABELS,
-      g_param_spec_string ("labels", "Labels",
-          "UTF-8 text file that says what frames show, for loss=supervised and the online probe: "
-          "line n is the label of frame n, counted in the order they come in; an empty line is "
-          "none. "
-          "Unset: no labels.",
-          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  g_object_class_install_property (klass, PROP_TENSORBOARD,
-      g_param_spec_string ("tensorboard", "TensorBoard",
-          "Folder in which each run begins an event file with its curves, for TensorBoard; made if "
-          "it "
-          "is not there. Unset: none is written.",
-          NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  g_object_class_install_property (klass, PROP_TENSORBOARD_INTERVAL,
-      g_param_spec_uint64 ("tensorboard-interval", "TensorBoard interval",
-          "Steps from one point of the curves to the next; a point of all curves takes half a "
-          "kilobyte.",
-          1, G_MAXUINT64, DEFAULT_TENSORBOARD_INTERVAL,
-          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
-  g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
-      g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",
-          "Steps from one checkpoint to the next; 0: only at the end and on the way to READY.", 0,
-          G_MAXUINT64, DEFAULT_CHECKPOINT_INTERVAL,
-          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
-  g_object_class_install_property (klass, PROP_RESUME,
-      g_param_spec_boolean ("resume", "Resume",
-          "Go on from the checkpoint at location, if there is one; otherwise it is overwritten.",
-          FALSE, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  g_object_class_install_property (klass, PROP_PUBLISH_INTERVAL,
-      g_param_spec_uint64 ("publish-interval", "Publish interval",
-          "Steps after which new weights are published under the encoder's model name, for other "
-          "encoders to take; 0: never.",
-          0, G_MAXUINT64, DEFAULT_PUBLISH_INTERVAL,
-          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
-  g_object_class_install_property (klass, PROP_STEP,
-      g_param_spec_uint64 ("step", "Step",
-          "Steps taken, those before a resume and skipped ones included.", 0, G_MAXUINT64, 0,
-          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
-  g_object_class_install_property (klass, PROP_STATS,
-      g_param_spec_boxed ("stats", "Statistics",
-          "The last step in numbers: the fields of the message simclr-training.",
-          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
-  install_library_properties (klass);
 }
 
 static void
@@ -566,10 +410,8 @@ gst_simclr_trainer_class_init (GstSimclrTrainerClass *klass)
 
   GST_DEBUG_CATEGORY_INIT (gst_simclr_trainer_debug, "simclrtrainer", 0, "SimCLR trainer");
 
-  object_class->set_property = set_property;
-  object_class->get_property = get_property;
   object_class->finalize = finalize;
-  install_properties (object_class);
+  _gst_simclr_trainer_install_properties (object_class);
 
   /**
    * GstSimclrTrainer::trained:
@@ -584,7 +426,8 @@ gst_simclr_trainer_class_init (GstSimclrTrainerClass *klass)
 
   element_class->change_state = change_state;
   gst_element_class_set_static_metadata (element_class, "SimCLR trainer", "Sink/Analyzer/Video",
-      "Trains the simclrencoder upstream by contrastive loss and writes checkpoints",
+      "Trains the simclrencoder upstream (contrastive loss, fine-tuning, distillation) and writes "
+      "checkpoints",
       "The gst-simclr authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
 
@@ -600,10 +443,7 @@ gst_simclr_trainer_init (GstSimclrTrainer *self)
 {
   GstBaseSink *sink = GST_BASE_SINK (self);
 
-  self->prototype = simclr_trainer_new ();
-  self->settings.checkpoint_interval = DEFAULT_CHECKPOINT_INTERVAL;
-  self->settings.publish_interval = DEFAULT_PUBLISH_INTERVAL;
-  self->settings.tensorboard_interval = DEFAULT_TENSORBOARD_INTERVAL;
+  _gst_simclr_trainer_init_settings (self);
   g_mutex_init (&self->lock);
 
   /* training has no clock to follow, and must not keep a batch beyond its step */

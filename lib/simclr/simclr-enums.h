@@ -75,6 +75,8 @@ typedef enum
  *   float32
  * @SIMCLR_PRECISION_FLOAT32: 32-bit floating point throughout
  * @SIMCLR_PRECISION_BFLOAT16: activations in bfloat16, master weights and sums in float32
+ * @SIMCLR_PRECISION_INT8: embedding only: activations and weights in bytes after the first convolution,
+ *   scaled as the first pictures showed
  *
  * Number format of activations and products.
  */
@@ -83,6 +85,7 @@ typedef enum
   SIMCLR_PRECISION_AUTO,
   SIMCLR_PRECISION_FLOAT32,
   SIMCLR_PRECISION_BFLOAT16,
+  SIMCLR_PRECISION_INT8,
 } SimclrPrecision;
 
 /**
@@ -204,8 +207,10 @@ typedef enum
  * @SIMCLR_LOSS_NT_LOGISTIC: logistic loss of the positive and of negatives (the paper's table 2)
  * @SIMCLR_LOSS_MARGIN_TRIPLET: the positive more similar than negatives by a margin (the paper's table 2)
  * @SIMCLR_LOSS_SUPERVISED: all views of a label are positives of each other (Khosla et al. 2020, L_out)
+ * @SIMCLR_LOSS_CROSS_ENTROPY: no contrast: fine-tuning on labels (version 2 of the paper)
+ * @SIMCLR_LOSS_DISTILLATION: no contrast: a fine-tuned teacher's probabilities (version 2 of the paper)
  *
- * The contrastive loss.
+ * What training minimises.
  */
 typedef enum
 {
@@ -215,6 +220,8 @@ typedef enum
   SIMCLR_LOSS_NT_LOGISTIC, /*< nick=nt-logistic >*/
   SIMCLR_LOSS_MARGIN_TRIPLET,
   SIMCLR_LOSS_SUPERVISED,
+  SIMCLR_LOSS_CROSS_ENTROPY,
+  SIMCLR_LOSS_DISTILLATION,
 } SimclrLoss;
 
 /**
@@ -252,6 +259,8 @@ typedef enum
  * SimclrSchedule:
  * @SIMCLR_SCHEDULE_COSINE: linear warm-up, then half a cosine down to zero at the last step
  * @SIMCLR_SCHEDULE_CONSTANT: linear warm-up, then constant
+ * @SIMCLR_SCHEDULE_COSINE_RESTARTS: linear warm-up, then half a cosine down to zero and up again at once, over and
+ *   over (SGDR, Loshchilov and Hutter 2017, 1608.03983), for runs without an end
  *
  * How the learning rate depends on the step.
  */
@@ -259,6 +268,7 @@ typedef enum
 {
   SIMCLR_SCHEDULE_COSINE,
   SIMCLR_SCHEDULE_CONSTANT,
+  SIMCLR_SCHEDULE_COSINE_RESTARTS,
 } SimclrSchedule;
 
 /**

@@ -5,8 +5,12 @@
 #include <glib-object.h>
 #include <gio/gio.h>
 
-#if defined(__GNUC__) && !defined(__GI_SCANNER__)
+#ifdef __GI_SCANNER__ /* since 1.84 the scanner takes this name in an #ifdef of its own only */
+#define SIMCLR_API extern
+#else
+#ifdef __GNUC__
 #define SIMCLR_API __attribute__ ((visibility ("default"))) extern
 #else
 #define SIMCLR_API extern
+#endif
 #endif

@@ -21,3 +21,5 @@
 #include <simclr/evaluate/confusion.h>
 #include <simclr/evaluate/knn.h>
 #include <simclr/evaluate/projection.h>
+#include <simclr/search/match.h>
+#include <simclr/search/index.h>

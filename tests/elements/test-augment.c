@@ -594,6 +594,8 @@ test_eos_passes (void)
 static void
 test_presets_are_the_recipes (void)
 {
+  const gchar *const colours[] = {
+      "jitter-probability", "grayscale-probability", "blur-probability", "solarize-probability"};
   g_autoptr (GstElement) element = gst_element_factory_make ("simclraugment", NULL);
   gdouble strength, blur;
   guint size;
@@ -605,6 +607,18 @@ test_presets_are_the_recipes (void)
   g_assert_cmpuint (size, ==, 32);
   g_assert_cmpfloat (strength, ==, 0.5);
   g_assert_cmpfloat (blur, ==, 0);
+
+  /* crop and flip alone, at the size that was set */
+  g_assert_true (gst_preset_load_preset (GST_PRESET (element), "fine-tune"));
+  for (guint i = 0; i < G_N_ELEMENTS (colours); i++) {
+    gdouble probability;
+
+    g_object_get (element, colours[i], &probability, NULL);
+    g_assert_cmpfloat (probability, ==, 0);
+  }
+  g_object_get (element, "size", &size, "flip-probability", &strength, NULL);
+  g_assert_cmpuint (size, ==, 32);
+  g_assert_cmpfloat (strength, ==, 0.5);
 
   /* the preset imagenet is what a new element has */
   g_assert_true (gst_preset_load_preset (GST_PRESET (element), "imagenet"));

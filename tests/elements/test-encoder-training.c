@@ -267,6 +267,24 @@ test_another_frame_rate_changes_nothing (Fixture *fixture, gconstpointer setting
 #define ADD(name, function)                                                                        \
   g_test_add ("/encoder/training/" name, Fixture, NULL, set_up, function, tear_down)
 
+static void
+test_bytes_are_an_error (void)
+{
+  GstHarness *harness = harness_new ("simclrencoder " TINY " batch-size=3 precision=int8");
+  g_autoptr (GstBus) bus = attach_bus (harness->element);
+  GstVideoInfo info = pair_info (SIDE);
+  g_autofree gchar *text = NULL;
+
+  gst_harness_set_sink_caps_str (harness, "other/tensors");
+  gst_harness_add_propose_allocation_meta (harness, GST_SIMCLR_FORWARD_META_API_TYPE, NULL);
+  set_video_caps (harness, &info);
+  g_assert_cmpint (gst_harness_push (harness, make_frame (&info, 1, 0)), !=, GST_FLOW_OK);
+  text = pop_text (bus, GST_MESSAGE_ERROR);
+  assert_contains (text, "precision=int8");
+  detach_bus (harness->element, bus);
+  gst_harness_teardown (harness);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -284,5 +302,6 @@ main (int argc, char **argv)
   ADD ("remainder", test_what_fills_no_batch_is_dropped_at_the_end);
   ADD ("size-change", test_pairs_of_another_size_are_an_error);
   ADD ("rate-change", test_another_frame_rate_changes_nothing);
+  g_test_add_func ("/encoder/training/bytes", test_bytes_are_an_error);
   return g_test_run ();
 }

@@ -106,6 +106,21 @@ test_replayed_frames_keep_their_time (void)
   g_assert_cmpfloat_with_epsilon (outcome.loss, 0, 1e-6);
 }
 
+/* Two cameras film at the same time: each frame has the two of the other camera to be told from, which is four views
+ * beside its positive, and the temperature makes all alike. */
+static void
+test_what_other_cameras_film_is_no_neighbour (gconstpointer memory)
+{
+  g_autofree gchar *source =
+      g_strdup_printf ("videotestsrc pattern=snow num-buffers=2 ! " FRAMES " ! cameras. "
+                       "videotestsrc pattern=snow num-buffers=2 ! " FRAMES " ! cameras. %s",
+          (const gchar *) memory);
+  g_auto (Outcome) outcome = train (source, "exclude-neighbours=3600000000000 temperature=1000");
+
+  g_assert_cmpuint (outcome.steps, ==, 1);
+  g_assert_cmpfloat_with_epsilon (outcome.loss, log (5), 5e-3);
+}
+
 /* loss=supervised over a batch of four pairs. Other labels are no negatives, for they are neighbours in
  * time, and the temperature makes all alike: of n pairs of one label each view has the loss ln (2 n - 1). */
 static Outcome
@@ -222,6 +237,13 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer-losses/probe-learns-labels", test_the_probe_learns_labels);
   g_test_add_func ("/trainer-losses/neighbours", test_neighbours_in_time_are_no_negatives);
   g_test_add_func ("/trainer-losses/replayed-neighbours", test_replayed_frames_keep_their_time);
+  g_test_add_data_func ("/trainer-losses/cameras-in-a-funnel", "funnel name=cameras",
+      test_what_other_cameras_film_is_no_neighbour);
+  g_test_add_data_func ("/trainer-losses/cameras-in-a-memory",
+      "simclrreplay policy=all name=cameras", test_what_other_cameras_film_is_no_neighbour);
+  g_test_add_data_func ("/trainer-losses/cameras-in-a-funnel-and-a-memory",
+      "funnel name=cameras ! simclrreplay policy=all",
+      test_what_other_cameras_film_is_no_neighbour);
   g_test_add_func ("/trainer-losses/labels", test_labels_say_who_is_alike);
   g_test_add_func ("/trainer-losses/missing-labels", test_missing_labels_are_said);
   g_test_add_func ("/trainer-losses/collapse", test_a_collapse_is_said_once);

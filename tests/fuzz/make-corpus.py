@@ -20,8 +20,9 @@ def file(header, data=b"", length=None):
     return struct.pack("<Q", len(header) if length is None else length) + header + data
 
 
-def resnet18(width=1, rename=str):
-    """All tensors of a narrow ResNet-18, so that a mutation can reach the weights reader."""
+def resnet18(width=1, rename=str, **metadata):
+    """All tensors of a narrow ResNet-18, so that a mutation can reach the weights reader. With metadata it is
+    fine-tuned on two labels, from the head's layer."""
     shapes = {"conv1.weight": [width, 3, 3, 3]}
 
     def norm(name, channels):
@@ -46,7 +47,10 @@ def resnet18(width=1, rename=str):
     shapes["projection_head.layers.1.weight"] = [2]
     shapes["projection_head.layers.1.running_mean"] = [2]
     shapes["projection_head.layers.1.running_var"] = [2]
-    header, offset = {"__metadata__": {"format": "simclr", "version": "1", "step": "7"}}, 0
+    if metadata:
+        shapes["fc.weight"] = [2, 8 if metadata.get("head_layer") == "0" else 2]
+        shapes["fc.bias"] = [2]
+    header, offset = {"__metadata__": {"format": "simclr", "version": "1", "step": "7", **metadata}}, 0
     for name, shape in shapes.items():
         size = 4
         for dimension in shape:
@@ -152,6 +156,11 @@ CLASSIFIERS = {
     "y_neighbours": classifier(linear=False),
     "y_linear": classifier(method="linear"),
     "y_prototypes": classifier(method="prototype"),
+    "y_fine_tuned": resnet18(head_layer="0"),
+    "y_fine_tuned_layer": resnet18(head_layer="1", labels='["a", "\u732b"]'),
+    "n_fine_tuned_layer": resnet18(head_layer="2"),
+    "n_fine_tuned_labels": resnet18(head_layer="1", labels='["a"]'),
+    "n_encoder": FILES["y_resnet18"],
     "n_labels_nested": classifier("[" * 100000),
     "n_labels_twice": classifier('["a", "a"]'),
     "n_labels_numbers": classifier("[1, 2]"),

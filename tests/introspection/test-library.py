@@ -122,6 +122,71 @@ def test_bytes_of_a_picture_become_a_view():
     assert len(make_encoder(make_weights()).encode(view, Simclr.Output.REPRESENTATION)) == 64
 
 
+def test_an_encoder_is_made_with_properties():
+    weights = make_weights()
+    encoder = Simclr.Encoder(weights=weights, precision=Simclr.Precision.FLOAT32, threads=1, nice=3)
+    pictures = make_pictures(2)
+    assert encoder.encode(pictures, 0) == make_encoder(weights).encode(pictures, 0)
+    assert encoder.props.weights.get_width() == 0.125 and encoder.props.nice == 3
+    assert encoder.props.provider != Simclr.Provider.AUTO
+
+
+def test_an_encoder_without_weights_says_so():
+    for call in (lambda encoder: encoder.encode([0.5] * 192, 0), lambda encoder: encoder.forward([0.5] * 384),
+                 lambda encoder: encoder.encode_bytes(GLib.Bytes.new(bytes(768)), 0)):
+        error = error_of(call, Simclr.Encoder())
+        assert error.matches(Simclr.error_quark(), Simclr.Error.VALUE) and 'no weights' in error.message, error
+    encoder = Simclr.Encoder(precision=Simclr.Precision.FLOAT32, threads=1)
+    encoder.set_nice(1)
+    encoder.set_microbatch_size(2)
+    assert encoder.get_weights() is None and encoder.props.weights is None
+    assert encoder.get_embedding_size(Simclr.Output.REPRESENTATION) == 0
+    assert encoder.set_weights(make_weights())
+    pictures = make_pictures(1)
+    assert encoder.encode(pictures, 0) == make_encoder(make_weights()).encode(pictures, 0)
+
+
+def test_a_forward_pass_that_no_encoder_made_is_an_error():
+    forward = Simclr.ForwardPass()
+    assert forward.get_embeddings() == [] and forward.get_encoder() is None
+    for error in error_of(forward.backward, []), error_of(Simclr.Trainer().step, forward):
+        assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
+
+
+def test_bytes_are_as_good_as_arrays():
+    encoder = make_encoder(make_weights())
+    pictures = make_pictures(3)
+    embeddings = encoder.encode_bytes(GLib.Bytes.new(pictures.tobytes()), Simclr.Output.REPRESENTATION)
+    assert embeddings.get_size() == 3 * 64 * 4
+    wanted = encoder.encode(pictures, Simclr.Output.REPRESENTATION)
+    assert array.array('f', embeddings.get_data()).tolist() == wanted
+    forward = encoder.forward_bytes(GLib.Bytes.new(pictures.tobytes()[:2 * SIZE * SIZE * 3 * 4]))
+    assert forward.get_n_views() == 2
+    del forward
+    for length in (0, 3, 4, SIZE * SIZE * 3 * 4 + 2):
+        error = error_of(encoder.encode_bytes, GLib.Bytes.new(bytes(length)), Simclr.Output.REPRESENTATION)
+        assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
+    pixels = GLib.Bytes.new(bytes(range(40)) * 90)
+    place = (40, 30, 120, Simclr.PixelFormat.RGB, SIZE, Simclr.Normalization.IMAGENET)
+    view = Simclr.evaluation_view_to_bytes(pixels, *place)
+    assert array.array('f', view.get_data()).tolist() == Simclr.evaluation_view(pixels, *place)
+
+
+def test_views_are_made_of_bytes():
+    augment = Simclr.Augment(size=16, jitter_probability=0, grayscale_probability=0, blur_probability=0,
+                             flip_probability=1, min_area=1, min_aspect=1, max_aspect=1)
+    pixels = bytes(random.Random(1).randrange(256) for _ in range(16 * 16 * 3))
+    draw = augment.draw(5, 1, 16, 16)
+    assert draw.flip and (draw.crop_width, draw.crop_height) == (16, 16)
+    view = augment.apply(GLib.Bytes.new(pixels), 16, 16, 48, Simclr.PixelFormat.RGB, draw).get_data()
+    rows = [pixels[y * 48:y * 48 + 48] for y in range(16)]
+    assert view == b''.join(row[x * 3:x * 3 + 3] for row in rows for x in reversed(range(16)))
+    error = error_of(augment.apply, GLib.Bytes.new(pixels[1:]), 16, 16, 48, Simclr.PixelFormat.RGB, draw)
+    assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
+    error = error_of(augment.apply, GLib.Bytes.new(pixels), 8, 8, 24, Simclr.PixelFormat.RGB, draw)
+    assert '16' in error.message, error
+
+
 def test_too_few_bytes_are_an_error():
     for length, stride in ((40 * 30 * 3 - 1, 120), (0, 120), (29 * 200 + 119, 200)):
         error = error_of(Simclr.evaluation_view, GLib.Bytes.new(bytes(length)), 40, 30, stride,
@@ -226,8 +291,32 @@ def test_confusion_is_counted():
     assert confusion.get_class('cat') == (1, 1.0, 0.5)
 
 
+def test_moments_are_stored_and_found():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'index')
+        index = Simclr.Index.open(path, 1000)
+        for second in range(20):
+            pixels = GLib.Bytes.new(bytes([second, 0, 0])) if second % 2 else None
+            assert index.add(array.array('f', [1, second / 10]), second * 10**9, 'door', 'a.webm', pixels,
+                             second % 2, second % 2)
+        index.props.encoder = 'resnet18'
+        error = error_of(Simclr.Index.open, path, 0)
+        assert error.matches(Simclr.error_quark(), Simclr.Error.BUSY), error
+        reader = Simclr.Index.open_readonly(path)
+        assert reader.get_n_entries() == 20 and reader.get_streams() == ['door']
+        found = reader.search([1, 0.71], 3, 'door', GLib.MININT64, GLib.MAXINT64, 2 * 10**9)
+        assert [match.time // 10**9 for match in found] == [7, 9, 5], [match.time for match in found]
+        assert found[0].similarity > 0.9999 > found[1].similarity and found[0].source == 'a.webm'
+        assert found[0].thumbnail.get_data() == bytes([7, 0, 0]) and found[0].thumbnail_width == 1
+        moment = reader.find(11 * 10**9, None)
+        embedding = reader.get_embedding(moment.number)
+        assert abs(embedding[1] / embedding[0] - 1.1) < 1e-5
+        error = error_of(reader.search, [1, 2, 3], 1, None, 0, 1, 0)
+        assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
+
+
 def test_properties_are_described():
-    for cls in (Simclr.Augment, Simclr.Trainer, Simclr.Classifier):
+    for cls in (Simclr.Augment, Simclr.Encoder, Simclr.Trainer, Simclr.Classifier, Simclr.Index):
         for spec in cls.list_properties():
             assert spec.blurb and spec.blurb.strip(), f'{cls.__name__}.{spec.name}'
             if spec.flags & GObject.ParamFlags.READABLE:

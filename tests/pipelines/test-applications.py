@@ -285,6 +285,46 @@ def test_two_objects_of_real_clips_are_told_apart(folder):
     assert total > 20 and right >= 0.9 * total, (right, total)
 
 
+@in_folder
+def test_moments_are_found(folder):
+    encoder, index = os.path.join(folder, 'encoder.safetensors'), os.path.join(folder, 'index')
+    picture, sheet = os.path.join(folder, 'picture.png'), os.path.join(folder, 'sheet.png')
+    run('watch', *('videotestsrc num-buffers=16 ! video/x-raw,format=RGB,width=40,height=30'
+                   ' ! simclrreplay policy=all epochs=0 num-samples=16 seed=1 ! simclraugment size=16 seed=1'
+                   ' ! simclrencoder architecture=resnet18 width=0.125 stem=cifar batch-size=8 seed=1'
+                   f' ! simclrtrainer total-steps=1 location={encoder}').split())
+    for pattern in 'ball', 'smpte', 'snow':
+        run('watch', *(f'videotestsrc pattern={pattern} num-buffers=30 ! video/x-raw,format=RGB,width=64,height=48,'
+                       f'framerate=10/1 ! simclrencoder location={encoder} ! simclrindex location={index} '
+                       f'stream={pattern} source={pattern}.webm interval=0 min-change=0 ! fakesink').split())
+    run('watch', *('videotestsrc pattern=smpte num-buffers=1 ! video/x-raw,format=RGB,width=64,height=48 ! pngenc'
+                   f' ! filesink location={picture}').split())
+
+    def search(*arguments):
+        return json.loads(run('search', '--json', f'--sheet={sheet}', *arguments))
+
+    found = search(f'--encoder={encoder}', '--matches=3', '--apart=1', index, picture)
+    assert [match['stream'] for match in found] == ['smpte'] * 3, found
+    assert all(match['similarity'] > 0.99 and match['source'] == 'smpte.webm' for match in found), found
+    times = sorted(match['time'] for match in found)
+    assert times[1] - times[0] >= 1e9 and times[2] - times[1] >= 1e9, times
+    assert png_size(sheet) == (12 + 188 + 24 + 3 * 188, 12 + 180)
+
+    found = search('--at=0:00:01.52', '--stream=ball', '--in=ball', '--apart=0', '--matches=29', '--from=0.5', index)
+    assert {match['time'] for match in found} == {k * 10**8 for k in range(5, 30) if k != 15}, found
+    assert sorted(found, key=lambda match: -match['similarity']) == found
+    assert png_size(sheet) == (12 + 188 + 24 + 5 * 188, 12 + 5 * 180)
+
+    text = run('search', '--sheet=', '--at=2', '--stream=snow', '--matches=1', index)
+    assert re.fullmatch(r'\d\.\d{3}  0:00:0\d\.\d  \w+  \w+\.webm\n', text), text
+    assert 'nowhere' in run('search', '--at=1', 'nowhere', status=1)
+    assert '--encoder' in run('search', index, picture, status=1)
+    assert 'no time' in run('search', '--at=noon', index, status=1)
+    assert '"attic"' in run('search', '--at=1', '--stream=attic', index, status=1)
+    assert 'encoder.safetensors' in run('search', f'--encoder={encoder}', index, encoder, status=1)
+    run('search', index, status=1)
+
+
 def test_teaching_needs_a_classifier():
     assert 'no simclrclassifier' in run('teach', 'videotestsrc', '!', 'fakesink', status=1)
     run('teach', 'nonsense', status=1)

@@ -4,6 +4,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import os
+import random
 import signal
 
 from launch import (ENCODER, FRAMES, Launch, PAIRS, fail, folder, location, read_safetensors, run,
@@ -76,6 +77,27 @@ def test_a_kill_in_the_middle_of_writing_leaves_a_whole_file():
             resumed = check_checkpoint(file)
             assert resumed >= step + 2 + attempt, (resumed, step)
             step = resumed
+
+
+def test_a_kill_at_any_moment_loses_one_interval_at_most():
+    interval, moments = 5, random.Random(1)
+    source = FRAMES.replace('videotestsrc', 'videotestsrc is-live=true') + ',framerate=200/1'
+    with folder() as path:
+        pattern = os.path.join(path, 'c-%05d.safetensors')
+        memory = os.path.join(path, 'memory')
+        for _ in range(6):
+            launch = Launch(f'{source} ! simclrreplay min-fill=8 capacity=64 {location(memory)} save-interval=0 '
+                            f'resume=true ! {PAIRS} ! {ENCODER} ! '
+                            f'{trainer(pattern, f"checkpoint-interval={interval} max-files=2 resume=true")}')
+            launch.wait_for('simclr-training', moments.randint(1, 4 * interval))
+            launch.signal(signal.SIGKILL)
+            launch.finish()
+            # what was printed had happened
+            last = int(values(launch.output, 'step')[-1])
+            files = sorted(name for name in os.listdir(path) if name.startswith('c-'))
+            if last > interval:
+                assert check_checkpoint(os.path.join(path, files[-1])) >= last - interval, (files, launch.output)
+            assert len(files) <= 3, files  # one may have been written, and none deleted yet
 
 
 def test_a_full_disk_is_an_error_and_keeps_the_old_file():

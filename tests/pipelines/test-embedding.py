@@ -63,10 +63,11 @@ def test_embeddings_and_frames_reach_a_stock_element():
 
 
 def test_a_live_stream_with_batches_keeps_its_pace():
-    output = run(f'videotestsrc is-live=true num-buffers=30 ! video/x-raw,framerate=100/1,width=32,'
+    # a batch takes 150 ms to come together; 100 ms late is allowed, on a busy machine
+    output = run(f'videotestsrc is-live=true num-buffers=20 ! video/x-raw,framerate=20/1,width=32,'
                  f'height=32 ! videoconvert ! {ENCODER} batch-size=4 ! fakesink sync=true qos=true '
-                 'silent=false', '-v')
-    assert output.count('last-message = chain') == 30, output
+                 'processing-deadline=100000000 silent=false', '-v')
+    assert output.count('last-message = chain') == 20, output
     assert 'dropped' not in output, output
 
 

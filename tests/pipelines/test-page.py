@@ -45,10 +45,12 @@ def test_the_fields_of_a_training_run_have_names_and_units():
         labels = os.path.join(path, 'labels')
         with open(labels, 'w') as file:
             file.write('a\nb\n' * 2)
-        output = run(f'{FRAMES.replace("ball", "ball num-buffers=4")} ! {PAIRS} ! {ENCODER} ! '
-                     f'simclrtrainer labels={labels} optimizer=sgd')
-    message, = re.findall(r'simclr-training, (.*);', output)
-    told = set(re.findall(r'([a-z-]+)=\(', message))
+        output = ''.join(
+            run(f'{FRAMES.replace("ball", "ball num-buffers=4")} ! {PAIRS} ! {ENCODER} ! '
+                f'simclrtrainer labels={labels} optimizer=sgd loss={loss}') for loss in ('nt-xent', 'cross-entropy'))
+    messages = re.findall(r'simclr-training, (.*);', output)
+    assert len(messages) == 2
+    told = {name for message in messages for name in re.findall(r'([a-z-]+)=\(', message)}
     known = set(re.findall(r"^  '([a-z-]+)': \{name:", ARITHMETIC, re.M))
     hidden = set(re.findall(r"'([a-z-]+)'", re.search(r'new Set\((.*?)\)', ARITHMETIC).group(1)))
     assert told == known | hidden, told ^ (known | hidden)

@@ -5,6 +5,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,7 @@ def commands():
     for heading in re.findall(r'^## .*', README, re.M):
         if heading != TEACHING:
             yield from (line for line in lines(heading)
-                        if line.startswith(('gst-launch-1.0', 'simclr-export')))
+                        if line.startswith(('gst-launch-1.0', 'simclr-export', 'simclr-search', '(yes ')))
 
 
 def test_a_clip_is_made():
@@ -53,11 +54,12 @@ def test_a_clip_is_made():
 
 def test_every_pipeline_runs():
     ran = [line for line in commands() if 'v4l2src' not in line]
-    assert len(ran) >= 5, ran
+    assert len(ran) >= 10, ran
     for line in ran:
         shell(line)
     for name, size in (('street.safetensors', 100000), ('street.f32', 80 * 128 * 4),
-                       ('street.onnx', 100000), ('street.onnx.modelinfo', 100), ('pair.png', 1000)):
+                       ('seen.webm', 10000), ('street.onnx', 100000), ('street.onnx.modelinfo', 100),
+                       ('pair.png', 1000), ('scene-000.png', 1000), ('search.png', 1000)):
         assert os.path.getsize(os.path.join(WORK.name, name)) >= size, name
 
 
@@ -85,6 +87,25 @@ def test_python_runs():
             subprocess.run(['/usr/bin/python3', '-c', block], cwd=WORK.name, check=True, timeout=60)
 
 
+def test_scripts_run():
+    """In a clone, with a folder of pictures; a short training tells as much."""
+    os.symlink(os.path.join(SOURCE, 'pipelines'), os.path.join(WORK.name, 'pipelines'))
+    os.mkdir(os.path.join(WORK.name, 'pictures'))
+    for name, pattern in (('one', 'ball'), ('two', 'smpte'), ('three', 'checkers-8')):
+        shell(f'gst-launch-1.0 -q videotestsrc pattern={pattern} num-buffers=1 ! videoconvert ! jpegenc ! '
+              f'filesink location=pictures/{name}.jpg')
+    scripts = [line for line in lines('## Pipelines') if line.startswith(('pipelines/pretrain', 'gjs', 'pipelines/embed',
+                                                                          'pipelines/search', 'pipelines/map'))]
+    assert len(scripts) == 5, scripts
+    for line in scripts:
+        if line.startswith('gjs') and not shutil.which('gjs'):
+            continue
+        said = shell(line.replace('encoder.safetensors', 'encoder.safetensors --steps 2 --batch 3')
+                     if 'pretrain' in line else line)
+        if 'search' in line:
+            assert said.startswith('1.000  pictures/one.jpg'), said
+
+
 def test_the_table_names_every_element():
     found = {line.split(':')[1].strip() for line in shell('gst-inspect-1.0').splitlines()
              if line.startswith('simclr:')}
@@ -95,7 +116,7 @@ def test_the_table_names_every_element():
 def test_files_that_are_named_exist():
     for name in ('quickstart', 'install-packages', 'packages'):
         assert os.path.exists(os.path.join(SOURCE, 'pipelines', name)), name
-    for name in re.findall(r'`(\w+\.c)` \(', README):
+    for name in re.findall(r'`(\w+\.(?:py|js)|\w+\.c(?=` \())`', README):
         assert os.path.exists(os.path.join(SOURCE, 'pipelines', name)), name
     assert os.access(os.path.join(SOURCE, 'tests', 'run'), os.X_OK)
 

@@ -6,19 +6,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/simclr.h>
 
+#include "tool.h"
+
 #include <stdio.h>
-#include <stdlib.h>
-
-static gint
-enum_value (GType type, const gchar *nick)
-{
-  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
-  GEnumValue *value = g_enum_get_value_by_nick (klass, nick);
-
-  if (value == NULL)
-    g_error ("%s is no %s", nick, g_type_name (type));
-  return value->value;
-}
 
 static gboolean
 read_draw (SimclrDraw *d)
@@ -65,8 +55,7 @@ main (int argc, char **argv)
   static const gsize pixel_bytes[] = {3, 3, 4, 4, 1};
   g_autoptr (SimclrAugment) augment = NULL;
   g_autoptr (GError) error = NULL;
-  g_autofree gchar *pixels = NULL;
-  g_autofree guint8 *view = NULL;
+  g_autofree guint8 *pixels = NULL, *view = NULL;
   SimclrFrame frame = {NULL};
   SimclrDraw draw;
   gsize bytes, view_bytes;
@@ -79,23 +68,21 @@ main (int argc, char **argv)
     g_error ("usage: %s FILE WIDTH HEIGHT FORMAT SIZE INTERPOLATION\n"
              "       %s draw WIDTH HEIGHT COUNT SEED",
         argv[0], argv[0]);
-  if (!g_file_get_contents (argv[1], &pixels, &bytes, &error))
-    g_error ("%s", error->message);
-  frame.data = (const guint8 *) pixels;
+  frame.data = pixels = read_file (argv[1], &bytes);
   frame.width = number (argv[2]);
   frame.height = number (argv[3]);
-  frame.format = enum_value (SIMCLR_TYPE_PIXEL_FORMAT, argv[4]);
+  frame.format = from_nick (SIMCLR_TYPE_PIXEL_FORMAT, argv[4]);
   frame.stride = frame.width * pixel_bytes[frame.format];
   g_assert_cmpuint (bytes, ==, frame.stride * frame.height);
 
   size = number (argv[5]);
   augment = g_object_new (SIMCLR_TYPE_AUGMENT, "size", size, "interpolation",
-      enum_value (SIMCLR_TYPE_INTERPOLATION, argv[6]), NULL);
+      from_nick (SIMCLR_TYPE_INTERPOLATION, argv[6]), NULL);
   view_bytes = (gsize) size * size * 3;
   view = g_malloc (view_bytes);
   while (read_draw (&draw)) {
-    if (!simclr_augment_apply (augment, &frame, &draw, view, (gsize) size * 3, &error))
-      g_error ("%s", error->message);
+    simclr_augment_apply (augment, &frame, &draw, view, (gsize) size * 3, &error);
+    stop_at (error);
     if (fwrite (view, view_bytes, 1, stdout) != 1)
       return 1;
   }

@@ -5,25 +5,11 @@
 #include <simclr/simclr-enum-types.h>
 #include <simclr/loss/loss-private.h>
 
-#include <stdlib.h>
-
-static gpointer
-read_file (const gchar *path, gsize *bytes)
-{
-  g_autoptr (GError) error = NULL;
-  gchar *data;
-
-  if (!g_file_get_contents (path, &data, bytes, &error)) {
-    g_printerr ("%s\n", error->message);
-    exit (1);
-  }
-  return data;
-}
+#include "tool.h"
 
 int
 main (int argc, char **argv)
 {
-  g_autoptr (GEnumClass) klass = g_type_class_ref (SIMCLR_TYPE_LOSS);
   g_autoptr (SimclrParallel) team = _simclr_parallel_new (1);
   g_autofree gfloat *z = NULL, *memory = NULL, *dz = NULL, *scratch = NULL;
   g_autofree gint64 *times = NULL;
@@ -34,9 +20,9 @@ main (int argc, char **argv)
   SimclrLossBatch batch = {0};
   gsize bytes, memory_bytes, rest;
 
-  if (argc != 12 || g_enum_get_value_by_nick (klass, argv[1]) == NULL)
+  if (argc != 12)
     return 2;
-  settings = (SimclrLossSettings){(SimclrLoss) g_enum_get_value_by_nick (klass, argv[1])->value,
+  settings = (SimclrLossSettings){(SimclrLoss) from_nick (SIMCLR_TYPE_LOSS, argv[1]),
       g_ascii_strtod (argv[2], NULL), g_ascii_strtod (argv[3], NULL), atoi (argv[4]) != 0,
       g_ascii_strtoll (argv[6], NULL, 10)};
   batch.columns = (gsize) atoi (argv[5]);

@@ -12,33 +12,10 @@
 #include <simclr/nn/encoder-private.h>
 #include <simclr/nn/projection-head-private.h>
 
-#include <stdlib.h>
-#include <string.h>
+#include "tool.h"
 
 /* what the parent reads as "this machine has no such provider or precision" */
 #define NOT_HERE 77
-
-static void
-stop_at (GError *error)
-{
-  if (error != NULL) {
-    g_printerr ("%s\n", error->message);
-    exit (1);
-  }
-}
-
-static gint
-from_nick (GType type, const gchar *nick)
-{
-  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
-  GEnumValue *value = g_enum_get_value_by_nick (klass, nick);
-
-  if (value == NULL) {
-    g_printerr ("%s is no %s\n", nick, g_type_name (type));
-    exit (1);
-  }
-  return value->value;
-}
 
 /* What lies in the library's own aligned memory; lives until the end. */
 static gfloat *

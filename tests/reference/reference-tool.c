@@ -2,50 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/simclr.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-
-static void
-stop_at (GError *error)
-{
-  if (error != NULL) {
-    g_printerr ("%s\n", error->message);
-    exit (1);
-  }
-}
-
-static gint
-from_nick (GType type, const gchar *nick)
-{
-  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
-  GEnumValue *value = g_enum_get_value_by_nick (klass, nick);
-
-  if (value == NULL) {
-    g_printerr ("%s is no %s\n", nick, g_type_name (type));
-    exit (1);
-  }
-  return value->value;
-}
-
-/* Numbers, and nicks of enumerations. */
-static void
-set_property (GObject *object, const gchar *name, const gchar *text)
-{
-  GParamSpec *pspec = g_object_class_find_property (G_OBJECT_GET_CLASS (object), name);
-
-  if (pspec == NULL || text == NULL) {
-    g_printerr ("there is no property %s, or no value\n", name);
-    exit (1);
-  }
-  if (G_IS_PARAM_SPEC_ENUM (pspec))
-    g_object_set (object, name, from_nick (pspec->value_type, text), NULL);
-  else if (G_IS_PARAM_SPEC_DOUBLE (pspec))
-    g_object_set (object, name, g_ascii_strtod (text, NULL), NULL);
-  else if (G_IS_PARAM_SPEC_UINT64 (pspec))
-    g_object_set (object, name, g_ascii_strtoull (text, NULL, 10), NULL);
-  else
-    g_object_set (object, name, (guint) strtoul (text, NULL, 10), NULL);
-}
+#include "tool.h"
 
 /* checkpoint ARCHITECTURE WIDTH STEM SIZE PATH: a few steps on noise, saved as training saves. */
 static void
@@ -82,23 +39,62 @@ make_checkpoint (gchar **arguments)
   stop_at (error);
 }
 
+/* Names of n labels: their numbers. */
+static void
+set_labels (SimclrTrainer *trainer, guint n)
+{
+  g_auto (GStrv) names = g_new0 (gchar *, n + 1);
+
+  for (guint i = 0; i < n; i++)
+    names[i] = g_strdup_printf ("%u", i);
+  simclr_trainer_set_labels (trainer, (const gchar *const *) names);
+}
+
+static void
+set_teacher (SimclrTrainer *trainer, const gchar *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimclrWeights) teacher = simclr_weights_load (path, &error);
+
+  stop_at (error);
+  simclr_trainer_set_teacher (trainer, teacher, &error);
+  stop_at (error);
+}
+
+/* View i, counted by pairs, shows label i / 2 of n, in turn; one pair in eight has none. */
+static void
+label_views (SimclrForwardPass *pass, guint n)
+{
+  guint views = simclr_forward_pass_get_n_views (pass);
+  g_autofree gint *labels = g_new (gint, views);
+
+  for (guint i = 0; i < views; i++)
+    labels[i] = i / 2 % 8 == 7 ? -1 : (gint) (i / 2 % n);
+  simclr_forward_pass_set_labels (pass, labels, views, NULL);
+}
+
 /* train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...]: steps on the same views (raw floats), from
- * a checkpoint, with the trainer's properties; prints the loss of each. Exits with 77 without that provider. */
+ * a checkpoint, with the trainer's properties, and labels=NUMBER or teacher=PATH; prints the loss of each. Exits
+ * with 77 without that provider. */
 static void
 train (gchar **arguments)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (SimclrTrainer) trainer = simclr_trainer_new ();
+  guint labels = 0;
   g_autoptr (SimclrWeights) weights = NULL;
   g_autoptr (SimclrEncoder) encoder = NULL;
-  g_autofree gchar *views = NULL;
+  g_autofree gfloat *views = NULL;
   guint steps = (guint) strtoul (arguments[2], NULL, 10);
   gsize bytes;
 
   for (gchar **setting = arguments + 5; *setting != NULL; setting++) {
-    g_auto (GStrv) parts = g_strsplit (*setting, "=", 2);
-
-    set_property (G_OBJECT (trainer), parts[0], parts[1]);
+    if (g_str_has_prefix (*setting, "labels="))
+      set_labels (trainer, labels = (guint) strtoul (strchr (*setting, '=') + 1, NULL, 10));
+    else if (g_str_has_prefix (*setting, "teacher="))
+      set_teacher (trainer, strchr (*setting, '=') + 1);
+    else
+      set_property (G_OBJECT (trainer), *setting);
   }
   simclr_trainer_resume (trainer, arguments[0], &error);
   stop_at (error);
@@ -108,14 +104,15 @@ train (gchar **arguments)
   if (g_error_matches (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED))
     exit (77);
   stop_at (error);
-  g_file_get_contents (arguments[1], &views, &bytes, &error);
-  stop_at (error);
+  views = read_file (arguments[1], &bytes);
   for (guint step = 0; step < steps; step++) {
-    g_autoptr (SimclrForwardPass) pass = simclr_encoder_forward_array (
-        encoder, (const gfloat *) views, bytes / sizeof (gfloat), &error);
+    g_autoptr (SimclrForwardPass) pass =
+        simclr_encoder_forward_array (encoder, views, bytes / sizeof (gfloat), &error);
     SimclrTrainingStatistics statistics;
 
     stop_at (error);
+    if (labels > 0)
+      label_views (pass, labels);
     simclr_trainer_step (trainer, pass, &statistics, &error);
     stop_at (error);
     g_print ("%.9g\n", statistics.loss);
@@ -131,17 +128,15 @@ embed (gchar **arguments)
   g_autoptr (GError) error = NULL;
   g_autoptr (SimclrWeights) weights = simclr_weights_load (arguments[0], &error);
   g_autoptr (SimclrEncoder) encoder = NULL;
-  g_autofree gchar *pictures = NULL;
-  g_autofree gfloat *embeddings = NULL;
+  g_autofree gfloat *pictures = NULL, *embeddings = NULL;
   gsize bytes, floats;
 
   stop_at (error);
   encoder = simclr_encoder_new (weights, SIMCLR_PROVIDER_AUTO, SIMCLR_PRECISION_FLOAT32, 0, &error);
   stop_at (error);
-  g_file_get_contents (arguments[2], &pictures, &bytes, &error);
-  stop_at (error);
-  embeddings = simclr_encoder_encode_array (encoder, (const gfloat *) pictures,
-      bytes / sizeof (gfloat), from_nick (SIMCLR_TYPE_OUTPUT, arguments[1]), &floats, &error);
+  pictures = read_file (arguments[2], &bytes);
+  embeddings = simclr_encoder_encode_array (encoder, pictures, bytes / sizeof (gfloat),
+      from_nick (SIMCLR_TYPE_OUTPUT, arguments[1]), &floats, &error);
   stop_at (error);
   g_file_set_contents (
       arguments[3], (const gchar *) embeddings, (gssize) (floats * sizeof (gfloat)), &error);
@@ -160,7 +155,9 @@ main (int argc, char **argv)
   } else {
     g_printerr ("usage: %s checkpoint ARCHITECTURE WIDTH STEM SIZE PATH\n"
                 "       %s embed WEIGHTS OUTPUT PICTURES EMBEDDINGS\n"
-                "       %s train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...]\n",
+                "       %s train CHECKPOINT VIEWS STEPS SAVED PROVIDER [PROPERTY=VALUE ...] "
+                "[labels=NUMBER] "
+                "[teacher=PATH]\n",
         argv[0], argv[0], argv[0]);
     return 2;
   }

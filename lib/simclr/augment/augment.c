@@ -374,11 +374,11 @@ make_view (SimclrAugment *self, Workspace *workspace, const SimclrFrame *frame,
 }
 
 /**
- * simclr_augment_apply:
+ * simclr_augment_apply: (skip)
  * @self: an augmentation; of its settings only size and interpolation matter here
  * @frame: the picture
  * @draw: what was drawn for a frame of this size
- * @view: (array): room for the view, packed RGB, size rows of @stride bytes
+ * @view: room for the view, packed RGB, size rows of @stride bytes
  * @stride: bytes from one row of @view to the next, at least three times the size
  * @error: return location for an error
  *
@@ -395,6 +395,42 @@ simclr_augment_apply (SimclrAugment *self, const SimclrFrame *frame, const Simcl
   g_return_val_if_fail (frame != NULL && draw != NULL && view != NULL, FALSE);
 
   return make_view (self, &self->workspaces[0], frame, draw, view, stride, error);
+}
+
+/**
+ * simclr_augment_apply_bytes: (rename-to simclr_augment_apply)
+ * @self: an augmentation; of its settings only size and interpolation matter here
+ * @pixels: the picture, row by row
+ * @width: pixels in a row
+ * @height: rows
+ * @stride: bytes from one row to the next
+ * @format: layout of a pixel
+ * @draw: what was drawn for a frame of this size
+ * @error: return location for an error
+ *
+ * Makes one view from bytes, as simclr_augment_apply() does; the form for languages without pointers.
+ *
+ * Returns: (transfer full) (nullable): the view, packed RGB, size rows of three times size bytes, or %NULL with
+ *   @error set
+ */
+GBytes *
+simclr_augment_apply_bytes (SimclrAugment *self, GBytes *pixels, guint width, guint height,
+    gsize stride, SimclrPixelFormat format, const SimclrDraw *draw, GError **error)
+{
+  SimclrFrame frame = {NULL, width, height, stride, format};
+  g_autofree guint8 *view = NULL;
+  gsize row;
+
+  g_return_val_if_fail (SIMCLR_IS_AUGMENT (self), NULL);
+  g_return_val_if_fail (pixels != NULL && draw != NULL, NULL);
+
+  if (!_simclr_frame_from_bytes (&frame, pixels, error))
+    return NULL;
+  row = 3 * (gsize) self->settings.size;
+  view = g_malloc (row * self->settings.size);
+  if (!simclr_augment_apply (self, &frame, draw, view, row, error))
+    return NULL;
+  return g_bytes_new_take (g_steal_pointer (&view), row * self->settings.size);
 }
 
 /* A pair to make: what the two views differ in. */

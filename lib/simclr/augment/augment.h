@@ -77,6 +77,10 @@ SIMCLR_API
 gboolean simclr_augment_apply (SimclrAugment *self, const SimclrFrame *frame,
     const SimclrDraw *draw, guint8 *view, gsize stride, GError **error);
 SIMCLR_API
+GBytes *simclr_augment_apply_bytes (SimclrAugment *self, GBytes *pixels, guint width, guint height,
+    gsize stride, SimclrPixelFormat format, const SimclrDraw *draw,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
 gboolean simclr_augment_apply_pair (SimclrAugment *self, const SimclrFrame frames[2],
     const SimclrDraw draws[2], guint8 *views, gsize stride, GError **error);
 

@@ -128,25 +128,14 @@ simclr_evaluation_view_from_bytes (GBytes *pixels, guint width, guint height, gs
     SimclrPixelFormat format, guint size, SimclrNormalization normalization, gsize *n_floats,
     GError **error)
 {
-  gsize length;
   SimclrFrame frame = {NULL, width, height, stride, format};
   g_autofree gfloat *view = NULL;
 
   g_return_val_if_fail (pixels != NULL, NULL);
 
   *n_floats = 0;
-  frame.data = g_bytes_get_data (pixels, &length);
-  if (!_simclr_frame_check (&frame, error))
+  if (!_simclr_frame_from_bytes (&frame, pixels, error))
     return NULL;
-  /* the last row may end with its last pixel */
-  if (length / height < stride &&
-      (length / stride + 1 < height ||
-          length % stride < (gsize) width * _simclr_pixel_layout (format)->bytes)) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
-        "frame: %" G_GSIZE_FORMAT " bytes are too few for %u rows of %" G_GSIZE_FORMAT " bytes",
-        length, height, stride);
-    return NULL;
-  }
   view = g_try_malloc_n ((gsize) MAX (size, 1) * MAX (size, 1), 3 * sizeof (gfloat));
   if (view == NULL) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MEMORY, "no memory for a view of %ux%u pixels",
@@ -157,4 +146,32 @@ simclr_evaluation_view_from_bytes (GBytes *pixels, guint width, guint height, gs
     return NULL;
   *n_floats = (gsize) size * size * 3;
   return g_steal_pointer (&view);
+}
+
+/**
+ * simclr_evaluation_view_to_bytes:
+ * @pixels: the picture, row by row
+ * @width: pixels in a row
+ * @height: rows
+ * @stride: bytes from one row to the next
+ * @format: layout of a pixel
+ * @size: width and height of the view, pixels
+ * @normalization: how pixels become floats (%SIMCLR_NORMALIZATION_AUTO: [0, 1])
+ * @error: return location for an error
+ *
+ * Makes the view of a frame that an encoder is evaluated and used on, as simclr_evaluation_view() does, bytes to
+ * bytes: what [method@Encoder.encode_bytes] takes, one after the other for several pictures.
+ *
+ * Returns: (transfer full) (nullable): floats (size, size, 3), float32 in the machine's byte order, or %NULL with @error
+ *   set
+ */
+GBytes *
+simclr_evaluation_view_to_bytes (GBytes *pixels, guint width, guint height, gsize stride,
+    SimclrPixelFormat format, guint size, SimclrNormalization normalization, GError **error)
+{
+  gsize n;
+  gfloat *view = simclr_evaluation_view_from_bytes (
+      pixels, width, height, stride, format, size, normalization, &n, error);
+
+  return view ? g_bytes_new_take (view, n * sizeof (gfloat)) : NULL;
 }

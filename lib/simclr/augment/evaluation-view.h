@@ -13,5 +13,9 @@ SIMCLR_API
 gfloat *simclr_evaluation_view_from_bytes (GBytes *pixels, guint width, guint height, gsize stride,
     SimclrPixelFormat format, guint size, SimclrNormalization normalization, gsize *n_floats,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
+GBytes *simclr_evaluation_view_to_bytes (GBytes *pixels, guint width, guint height, gsize stride,
+    SimclrPixelFormat format, guint size, SimclrNormalization normalization,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -15,6 +15,8 @@ typedef struct
 const SimclrPixelLayout *_simclr_pixel_layout (SimclrPixelFormat format);
 
 gboolean _simclr_frame_check (const SimclrFrame *frame, GError **error);
+/* Lends frame, all but its data filled in, the pixels; an error where they are too few. */
+gboolean _simclr_frame_from_bytes (SimclrFrame *frame, GBytes *pixels, GError **error);
 
 /* value = byte * scale + offset, what a channel's bytes become. */
 typedef struct

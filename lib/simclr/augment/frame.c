@@ -43,6 +43,27 @@ _simclr_frame_check (const SimclrFrame *frame, GError **error)
   return TRUE;
 }
 
+gboolean
+_simclr_frame_from_bytes (SimclrFrame *frame, GBytes *pixels, GError **error)
+{
+  gsize length;
+
+  frame->data = g_bytes_get_data (pixels, &length);
+  if (!_simclr_frame_check (frame, error))
+    return FALSE;
+  /* the last row may end with its last pixel */
+  if (length / frame->height < frame->stride &&
+      (length / frame->stride + 1 < frame->height ||
+          length % frame->stride <
+              (gsize) frame->width * _simclr_pixel_layout (frame->format)->bytes)) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "frame: %" G_GSIZE_FORMAT " bytes are too few for %u rows of %" G_GSIZE_FORMAT " bytes",
+        length, frame->height, frame->stride);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 /* torchvision's ImageNet statistics of pixels in [0, 1]. */
 static const gdouble imagenet_mean[3] = {0.485, 0.456, 0.406};
 static const gdouble imagenet_deviation[3] = {0.229, 0.224, 0.225};
@@ -65,10 +86,10 @@ _simclr_pixel_mapping (
 }
 
 /**
- * simclr_frame_to_floats:
+ * simclr_frame_to_floats: (skip)
  * @frame: the picture
  * @normalization: how pixels become floats (%SIMCLR_NORMALIZATION_AUTO: [0, 1])
- * @pixels: (array): room for red, green and blue of each pixel, row by row: (height, width, 3)
+ * @pixels: room for red, green and blue of each pixel, row by row: (height, width, 3)
  * @error: return location for an error
  *
  * Turns a whole frame, unscaled, into floats as an encoder reads them. GRAY8 becomes red, green and

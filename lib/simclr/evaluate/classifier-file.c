@@ -2,28 +2,14 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/evaluate/classifier-private.h>
 
+#include <simclr/io/label-list-private.h>
 #include <simclr/io/parameter-file-private.h>
 #include <simclr/simclr-enum-types.h>
 #include <simclr/simclr-error.h>
-#include <json-glib/json-glib.h>
 #include <math.h>
 
 #define FORMAT "simclr-classifier"
 #define VERSION "1"
-
-static gchar *
-labels_to_json (GPtrArray *labels)
-{
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonNode) root = NULL;
-
-  json_builder_begin_array (builder);
-  for (guint i = 0; i < labels->len; i++)
-    json_builder_add_string_value (builder, g_ptr_array_index (labels, i));
-  json_builder_end_array (builder);
-  root = json_builder_get_root (builder);
-  return json_to_string (root, FALSE);
-}
 
 static const gchar *
 method_nick (SimclrClassifierMethod method)
@@ -69,12 +55,14 @@ simclr_classifier_save (SimclrClassifier *self, const gchar *path, GError **erro
   g_return_val_if_fail (SIMCLR_IS_CLASSIFIER (self), FALSE);
   g_return_val_if_fail (path != NULL, FALSE);
 
-  if (!simclr_classifier_fit (self, error)) {
+  if (!_simclr_classifier_check_examples (self, "be written", error) ||
+      !simclr_classifier_fit (self, error)) {
     g_prefix_error (error, "\"%s\": ", path);
     return FALSE;
   }
   writer = _simclr_safetensors_writer_new ();
-  labels = labels_to_json (self->examples->labels);
+  labels = _simclr_label_list_to_json (
+      (const gchar *const *) self->examples->labels->pdata, self->examples->labels->len);
   _simclr_safetensors_writer_set_metadata (writer, "format", FORMAT);
   _simclr_safetensors_writer_set_metadata (writer, "version", VERSION);
   _simclr_safetensors_writer_set_metadata (writer, "method", method_nick (self->method));
@@ -93,51 +81,16 @@ simclr_classifier_save (SimclrClassifier *self, const gchar *path, GError **erro
   return _simclr_safetensors_writer_write (writer, path, error);
 }
 
-/* One array without anything nested in it: json-glib's parser recurses into whatever depth it is given. */
-static gboolean
-is_flat_array (const gchar *json)
-{
-  gboolean in_string = FALSE;
-  guint opened = 0;
-
-  for (; *json != '\0'; json++) {
-    if (in_string && *json == '\\' && json[1] != '\0')
-      json++;
-    else if (*json == '"')
-      in_string = !in_string;
-    else if (!in_string && (*json == '{' || *json == '/'))
-      return FALSE;
-    else if (!in_string && *json == '[' && opened++ > 0)
-      return FALSE;
-  }
-  return opened == 1;
-}
-
 static gboolean
 read_labels (SimclrExamples *examples, SimclrSafetensors *file, GError **error)
 {
-  const gchar *json = _simclr_safetensors_get_metadata (file, "labels");
-  g_autoptr (JsonNode) root =
-      json != NULL && is_flat_array (json) ? json_from_string (json, NULL) : NULL;
-  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
-  JsonArray *array;
+  g_auto (GStrv) labels =
+      _simclr_label_list_from_json (_simclr_safetensors_get_metadata (file, "labels"), error);
 
-  if (root == NULL || !JSON_NODE_HOLDS_ARRAY (root))
-    return _simclr_safetensors_fail (error, "metadata labels is no JSON array of labels");
-  array = json_node_get_array (root);
-  for (guint i = 0; i < json_array_get_length (array); i++) {
-    JsonNode *node = json_array_get_element (array, i);
-    const gchar *label =
-        JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING
-            ? json_node_get_string (node)
-            : NULL;
-
-    if (label == NULL || *label == '\0' || !g_hash_table_add (seen, (gpointer) label))
-      return _simclr_safetensors_fail (error, "label %u is empty, no text, or there twice", i);
-    if (!_simclr_label_check (label, error))
-      return FALSE;
-    _simclr_examples_add_label (examples, label);
-  }
+  if (labels == NULL)
+    return FALSE;
+  for (gchar **label = labels; *label != NULL; label++)
+    _simclr_examples_add_label (examples, *label);
   return TRUE;
 }
 
@@ -277,13 +230,15 @@ _simclr_classifier_read (SimclrClassifier *self, SimclrSafetensors *file, GError
   SimclrClassifierMethod method = SIMCLR_CLASSIFIER_METHOD_KNN;
   gdouble calibration = -1;
 
+  if (_simclr_classifier_is_encoder (file))
+    return _simclr_classifier_read_encoder (self, file, error);
   if (!read_method (file, &method, error) || !read_labels (examples, file, error) ||
       !read_examples (examples, file, error) || !read_probe (&probe, examples, file, error))
     return FALSE;
   if (distance != NULL)
     calibration = g_ascii_strtod (distance, NULL);
 
-  _simclr_classifier_invalidate (self);
+  _simclr_classifier_forget (self);
   _simclr_examples_free (self->examples);
   self->examples = g_steal_pointer (&examples);
   self->probe = g_steal_pointer (&probe);
@@ -297,11 +252,13 @@ _simclr_classifier_read (SimclrClassifier *self, SimclrSafetensors *file, GError
 /**
  * simclr_classifier_load:
  * @self: a classifier
- * @path: (type filename): a file that simclr_classifier_save() wrote
+ * @path: (type filename): a file that simclr_classifier_save() wrote, or the checkpoint of a fine-tuned encoder
  * @error: return location for an error
  *
  * Takes over what the file holds in place of what was taught before: examples, labels, the fitted linear
- * layer, and the properties #SimclrClassifier:method and #SimclrClassifier:encoder. Other properties stay.
+ * layer, and the properties #SimclrClassifier:method and #SimclrClassifier:encoder. Other properties stay. Of an
+ * encoder that a trainer has fine-tuned it is the linear layer over labels, which classifies the encoder's
+ * representations; there are no examples then.
  *
  * Returns: %FALSE with @error set when the file is not sound; nothing has changed then
  */

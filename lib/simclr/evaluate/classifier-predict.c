@@ -58,6 +58,9 @@ simclr_classifier_fit (SimclrClassifier *self, GError **error)
     g_set_error_literal (error, SIMCLR_ERROR, SIMCLR_ERROR_FAILED, "nothing was taught yet");
     return FALSE;
   }
+  if (self->supervised != NULL)
+    return self->method == SIMCLR_CLASSIFIER_METHOD_LINEAR ||
+           _simclr_classifier_check_examples (self, "serve method=knn or prototype", error);
   switch (self->method) {
   case SIMCLR_CLASSIFIER_METHOD_LINEAR:
     if (self->probe == NULL)
@@ -140,6 +143,24 @@ classify_by_prototype (SimclrClassifier *self, const SimclrRows *rows, gfloat *s
 }
 
 static gboolean
+classify_linear (
+    SimclrClassifier *self, const gfloat *embeddings, gsize count, gfloat *scores, GError **error)
+{
+  const gsize n = self->examples->labels->len;
+
+  if (self->supervised == NULL) {
+    _simclr_linear_probe_classify (self->probe, embeddings, count, scores);
+    return TRUE;
+  }
+  if (!_simclr_supervised_head_infer (self->supervised, _simclr_classifier_get_parallel (self),
+          embeddings, count, scores, error))
+    return FALSE;
+  for (gsize i = 0; i < count; i++)
+    softmax (scores + i * n, n, 1);
+  return TRUE;
+}
+
+static gboolean
 check (SimclrClassifier *self, gsize n_floats, GError **error)
 {
   if (self->examples->size == 0) {
@@ -199,13 +220,15 @@ simclr_classifier_classify (SimclrClassifier *self, const gfloat *embeddings, gs
     SimclrRows rows = {
         .floats = unit + first * size, .count = MIN (BLOCK, count - first), .size = size};
 
-    if (self->method == SIMCLR_CLASSIFIER_METHOD_LINEAR)
-      _simclr_linear_probe_classify (
-          self->probe, embeddings + first * size, rows.count, scores + first * n_labels);
-    else if (self->method == SIMCLR_CLASSIFIER_METHOD_PROTOTYPE)
+    if (self->method == SIMCLR_CLASSIFIER_METHOD_LINEAR) {
+      if (!classify_linear (
+              self, embeddings + first * size, rows.count, scores + first * n_labels, error))
+        return NULL;
+    } else if (self->method == SIMCLR_CLASSIFIER_METHOD_PROTOTYPE) {
       classify_by_prototype (self, &rows, scores + first * n_labels);
-    else
+    } else {
       classify_by_neighbors (self, &rows, scores + first * n_labels);
+    }
   }
   *n_scores = count * n_labels;
   return g_steal_pointer (&scores);
@@ -261,7 +284,7 @@ simclr_classifier_predict (
  * How unlike all examples each embedding is: its distance (one minus cosine similarity) to the nearest
  * example, over the distance within which 95 % of the examples have another one that is not of the same
  * half of their label's (at least 0.001). So 0 is a double of an example, 1 the edge of what was taught, 2 twice as far
- * out. With fewer than two examples everything is 0.
+ * out. With fewer than two examples, and for a fine-tuned encoder's linear layer, everything is 0.
  *
  * Returns: (transfer full) (array length=n_rows) (nullable): a number for each embedding, or %NULL with
  *   @error set
@@ -287,6 +310,10 @@ simclr_classifier_get_novelty (
   if (unit == NULL)
     return NULL;
   rows.floats = unit;
+  if (self->supervised != NULL) {
+    *n_rows = rows.count;
+    return g_new0 (gfloat, rows.count + 1);
+  }
   calibration = _simclr_classifier_calibrate (self);
   found = g_new (SimclrNeighbor, rows.count + 1);
   _simclr_neighbors_search (_simclr_classifier_get_parallel (self), &examples, &rows, 1, found);

@@ -119,7 +119,7 @@ simclr_classifier_finalize (GObject *object)
 {
   SimclrClassifier *self = SIMCLR_CLASSIFIER (object);
 
-  _simclr_classifier_invalidate (self);
+  _simclr_classifier_forget (self);
   _simclr_examples_free (self->examples);
   g_clear_pointer (&self->parallel, _simclr_parallel_unref);
   g_free (self->encoder);
@@ -206,6 +206,13 @@ _simclr_classifier_invalidate (SimclrClassifier *self)
   self->calibration = -1;
 }
 
+void
+_simclr_classifier_forget (SimclrClassifier *self)
+{
+  _simclr_classifier_invalidate (self);
+  g_clear_pointer (&self->supervised, _simclr_supervised_head_free);
+}
+
 gdouble
 _simclr_classifier_calibrate (SimclrClassifier *self)
 {
@@ -241,7 +248,7 @@ simclr_classifier_new (void)
  *
  * Returns: %FALSE with @error set when sizes do not fit (%SIMCLR_ERROR_SHAPE), an embedding is not finite
  *   (%SIMCLR_ERROR_NON_FINITE) or a label is empty or not UTF-8 (%SIMCLR_ERROR_VALUE); the examples before
- *   that one have been taken
+ *   that one have been taken. That of a fine-tuned encoder cannot be taught (%SIMCLR_ERROR_UNSUPPORTED)
  */
 gboolean
 simclr_classifier_teach (SimclrClassifier *self, const gfloat *embeddings, gsize n_floats,
@@ -259,6 +266,8 @@ simclr_classifier_teach (SimclrClassifier *self, const gfloat *embeddings, gsize
         n_floats, n_labels);
     return FALSE;
   }
+  if (!_simclr_classifier_check_examples (self, "be taught", error))
+    return FALSE;
   size = n_floats / n_labels;
   _simclr_classifier_invalidate (self);
   for (gsize i = 0; i < n_labels; i++) {
@@ -290,7 +299,7 @@ simclr_classifier_unlearn (SimclrClassifier *self, const gchar *label)
   g_return_val_if_fail (SIMCLR_IS_CLASSIFIER (self), 0);
   g_return_val_if_fail (label != NULL, 0);
 
-  removed = _simclr_examples_remove (self->examples, label);
+  removed = self->supervised ? 0 : _simclr_examples_remove (self->examples, label);
   if (removed > 0)
     _simclr_classifier_invalidate (self);
   return removed;

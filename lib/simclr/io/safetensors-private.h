@@ -52,6 +52,10 @@ gboolean _simclr_safetensors_read_integers (SimclrSafetensors *self, const Simcl
 /* Writes the whole file once more, atomically, whatever has become of its path since. */
 gboolean _simclr_safetensors_copy (SimclrSafetensors *self, const gchar *path, GError **error);
 
+/* Where the tensor lies in the bytes that were parsed, little-endian and aligned as it happens to be; NULL for
+ * a file that was opened by name. */
+gconstpointer _simclr_safetensors_borrow (SimclrSafetensors *self, const SimclrSafetensor *tensor);
+
 /* The bytes of a U8 tensor of one dimension; NULL with error set for any other. */
 GBytes *_simclr_safetensors_read_bytes (
     SimclrSafetensors *self, const SimclrSafetensor *tensor, GError **error);

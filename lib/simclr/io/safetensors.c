@@ -334,6 +334,14 @@ _simclr_safetensors_read_floats (SimclrSafetensors *self, const SimclrSafetensor
   return TRUE;
 }
 
+gconstpointer
+_simclr_safetensors_borrow (SimclrSafetensors *self, const SimclrSafetensor *tensor)
+{
+  if (self->bytes == NULL)
+    return NULL;
+  return (const guint8 *) g_bytes_get_data (self->bytes, NULL) + self->data + tensor->offset;
+}
+
 GBytes *
 _simclr_safetensors_read_bytes (
     SimclrSafetensors *self, const SimclrSafetensor *tensor, GError **error)

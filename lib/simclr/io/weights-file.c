@@ -3,6 +3,7 @@
 #include <simclr/io/weights-file-private.h>
 
 #include <simclr/io/foreign-names-private.h>
+#include <simclr/io/label-list-private.h>
 #include <simclr/io/parameter-file-private.h>
 #include <simclr/simclr-enum-types.h>
 #include <simclr/simclr-error.h>
@@ -319,6 +320,80 @@ read_head (SimclrSafetensors *file, SimclrWeights *weights, GError **error)
   return TRUE;
 }
 
+/* What the linear layer sees: the representation, or a layer of the projection head; 0: there is no such
+ * layer. */
+static gsize
+classifier_input (SimclrWeights *weights, guint head_layer)
+{
+  g_autofree gchar *name = g_strdup_printf (HEAD "%u.weight", 3 * (head_layer - 1));
+  const SimclrParameter *dense;
+
+  if (head_layer == 0)
+    return simclr_weights_get_embedding_size (weights, SIMCLR_OUTPUT_REPRESENTATION);
+  dense =
+      weights->head_layout != NULL ? _simclr_parameters_lookup (weights->head_layout, name) : NULL;
+  return dense != NULL ? dense->shape[0] : 0;
+}
+
+/* The names of so many logits. */
+static gchar **
+read_label_names (SimclrSafetensors *file, gsize n_labels, GError **error)
+{
+  const gchar *json = _simclr_safetensors_get_metadata (file, "labels");
+  g_auto (GStrv) labels = NULL;
+
+  if (json == NULL)
+    return _simclr_label_list_numbers (n_labels);
+  labels = _simclr_label_list_from_json (json, error);
+  if (labels != NULL && g_strv_length (labels) != n_labels) {
+    fail (error, SIMCLR_ERROR_MISMATCH,
+        "metadata labels has %u names, but fc.weight %" G_GSIZE_FORMAT " rows",
+        g_strv_length (labels), n_labels);
+    return NULL;
+  }
+  return g_steal_pointer (&labels);
+}
+
+/* Reads the linear layer over labels, where the file has one. Another implementation's fc may be anything: what
+ * does not fit is left out. */
+static gboolean
+read_classifier (SimclrSafetensors *file, SimclrWeights *weights, GError **error)
+{
+  const SimclrSafetensor *weight = _simclr_safetensors_lookup (file, "fc.weight");
+  const SimclrSafetensor *bias = _simclr_safetensors_lookup (file, "fc.bias");
+  gboolean ours = g_strcmp0 (_simclr_safetensors_get_metadata (file, "format"), FORMAT) == 0;
+  g_autoptr (SimclrParameters) layout = NULL;
+  g_autofree gfloat *values = NULL;
+  g_auto (GStrv) labels = NULL;
+  guint64 head_layer = 0;
+  gsize size;
+
+  if (weight == NULL || !read_number (file, "head_layer", MAX_HEAD_LAYERS, &head_layer, error))
+    return weight == NULL;
+  size = classifier_input (weights, (guint) head_layer);
+  if (weight->n_dims != 2 || weight->shape[0] == 0 || weight->shape[1] != size || bias == NULL ||
+      bias->n_dims != 1 || bias->shape[0] != weight->shape[0]) {
+    g_debug ("fc.weight and fc.bias are no linear layer over embeddings of %" G_GSIZE_FORMAT
+             " floats",
+        size);
+    return !ours ||
+           fail (error, SIMCLR_ERROR_MISMATCH,
+               "tensors fc.weight and fc.bias are no linear layer over the %" G_GSIZE_FORMAT
+               " floats of layer %" G_GUINT64_FORMAT,
+               size, head_layer);
+  }
+  labels = read_label_names (file, (gsize) weight->shape[0], error);
+  if (labels == NULL)
+    return FALSE;
+  layout = _simclr_classifier_layout_new ((gsize) weight->shape[0], size);
+  values = g_new0 (gfloat, _simclr_parameters_get_floats (layout));
+  if (!_simclr_parameters_file_read (file, layout, values, error))
+    return FALSE;
+  _simclr_weights_set_classifier (weights, g_steal_pointer (&layout), values, (guint) head_layer,
+      (const gchar *const *) labels);
+  return TRUE;
+}
+
 static gboolean
 is_known (SimclrWeights *weights, const gchar *name)
 {
@@ -343,7 +418,7 @@ _simclr_weights_file_read (SimclrSafetensors *file, GError **error)
       !_simclr_parameters_file_read (file, weights->layout, weights->values, error) ||
       !_simclr_parameters_file_read (
           file, weights->statistics_layout, weights->statistics, error) ||
-      !read_head (file, weights, error))
+      !read_head (file, weights, error) || !read_classifier (file, weights, error))
     return NULL;
 
   for (guint i = 0; i < _simclr_safetensors_get_length (file); i++) {
@@ -402,6 +477,18 @@ add_metadata (SimclrSafetensorsWriter *writer, SimclrWeights *weights)
   }
 }
 
+static void
+add_classifier (SimclrSafetensorsWriter *writer, SimclrWeights *weights)
+{
+  g_autofree gchar *labels = _simclr_label_list_to_json (
+      (const gchar *const *) weights->labels, g_strv_length (weights->labels));
+  g_autofree gchar *layer = g_strdup_printf ("%u", weights->head_layer);
+
+  _simclr_parameters_file_add (writer, weights->classifier_layout, weights->classifier_values);
+  _simclr_safetensors_writer_set_metadata (writer, "labels", labels);
+  _simclr_safetensors_writer_set_metadata (writer, "head_layer", layer);
+}
+
 void
 _simclr_weights_file_add (SimclrSafetensorsWriter *writer, SimclrWeights *weights)
 {
@@ -409,6 +496,8 @@ _simclr_weights_file_add (SimclrSafetensorsWriter *writer, SimclrWeights *weight
   _simclr_parameters_file_add (writer, weights->layout, weights->values);
   _simclr_parameters_file_add (writer, weights->statistics_layout, weights->statistics);
   add_counts (writer, weights->statistics_layout, weights->step);
+  if (weights->classifier_layout != NULL)
+    add_classifier (writer, weights);
   if (weights->head_layout == NULL)
     return;
   _simclr_parameters_file_add (writer, weights->head_layout, weights->head_values);
@@ -427,7 +516,8 @@ _simclr_weights_file_add (SimclrSafetensorsWriter *writer, SimclrWeights *weight
  * names behind a prefix or put the modules into a sequence. A first kernel of 3 is taken for the cifar stem.
  * Such files say nothing of the input size (taken to be 224, or 32 with the cifar stem) and the
  * normalisation (taken to be none); simclr_weights_adapt() and the properties of simclrencoder change both.
- * Of projection heads only lightly's with BatchNorm is read.
+ * Of projection heads only lightly's with BatchNorm is read. `fc.weight` and `fc.bias` are the linear layer
+ * over labels of a fine-tuned encoder (or of torchvision's models).
  *
  * Returns: (transfer full) (nullable): the weights, or %NULL with @error set
  */

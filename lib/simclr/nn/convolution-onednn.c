@@ -92,26 +92,6 @@ free_convolution (SimclrConvolution *parent)
   g_free (self);
 }
 
-static SimclrOnednnProblem
-describe (const SimclrConvolutionShape *shape)
-{
-  const dnnl_dim_t padding = (dnnl_dim_t) shape->padding;
-
-  return (SimclrOnednnProblem){.images = (dnnl_dim_t) shape->images,
-      .in = (dnnl_dim_t) shape->in,
-      .height = (dnnl_dim_t) shape->height,
-      .width = (dnnl_dim_t) shape->width,
-      .out = (dnnl_dim_t) shape->out,
-      .out_height = (dnnl_dim_t) _simclr_convolution_out_height (shape),
-      .out_width = (dnnl_dim_t) _simclr_convolution_out_width (shape),
-      .kernel = (dnnl_dim_t) shape->kernel,
-      .stride = (dnnl_dim_t) shape->stride,
-      .top = padding,
-      .left = padding,
-      .bottom = padding,
-      .right = padding};
-}
-
 /* The convolution at stride 1 that carries the output's gradient to the input's. */
 static SimclrOnednnProblem
 transpose (const SimclrOnednnProblem *p)
@@ -136,8 +116,8 @@ transpose (const SimclrOnednnProblem *p)
 /* oneDNN's forward code is its best and can add to what is there; where the stride is not 1 it has to be the
  * backward code, which can not. */
 static gboolean
-create_backward (
-    OnednnConvolution *self, const SimclrOnednnProblem *problem, gboolean bfloat16, GError **error)
+create_backward (OnednnConvolution *self, const SimclrOnednnProblem *problem,
+    const SimclrOnednnNumbers *numbers, GError **error)
 {
   SimclrParallel *parallel = self->parent.parallel;
 
@@ -145,35 +125,38 @@ create_backward (
   if (self->transposed) {
     SimclrOnednnProblem transposed = transpose (problem);
 
-    self->backward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &transposed, bfloat16,
+    self->backward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &transposed, numbers,
         SIMCLR_ONEDNN_SUM, SIMCLR_ONEDNN_BY_LINES, parallel, error);
     return self->backward != NULL;
   }
   self->backward = _simclr_onednn_pass_new (
-      SIMCLR_ONEDNN_BACKWARD_DATA, problem, bfloat16, 0, SIMCLR_ONEDNN_BY_IMAGES, parallel, error);
+      SIMCLR_ONEDNN_BACKWARD_DATA, problem, numbers, 0, SIMCLR_ONEDNN_BY_IMAGES, parallel, error);
   if (!self->backward)
     return FALSE;
   self->backward_and_add = _simclr_onednn_pass_new (
-      SIMCLR_ONEDNN_BACKWARD_DATA, problem, bfloat16, 0, SIMCLR_ONEDNN_STAGED, parallel, error);
+      SIMCLR_ONEDNN_BACKWARD_DATA, problem, numbers, 0, SIMCLR_ONEDNN_STAGED, parallel, error);
   return self->backward_and_add != NULL;
 }
 
 static gboolean
-create_passes (OnednnConvolution *self, gboolean bfloat16, GError **error)
+create_passes (OnednnConvolution *self, const SimclrOnednnNumbers *numbers, GError **error)
 {
-  const SimclrOnednnProblem problem = describe (&self->parent.shape);
+  const SimclrOnednnProblem problem = _simclr_onednn_describe (&self->parent.shape);
   SimclrParallel *parallel = self->parent.parallel;
 
-  self->forward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &problem, bfloat16,
-      SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS, SIMCLR_ONEDNN_BY_LINES, parallel,
-      error);
+  self->forward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &problem, numbers,
+      SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS,
+      self->parent.use == SIMCLR_CONVOLUTION_FORWARD
+          ? _simclr_onednn_cut_inference (&self->parent.shape, parallel)
+          : SIMCLR_ONEDNN_BY_LINES,
+      parallel, error);
   if (!self->forward)
     return FALSE;
   if ((self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_DATA) &&
-      !create_backward (self, &problem, bfloat16, error))
+      !create_backward (self, &problem, numbers, error))
     return FALSE;
   if (self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) {
-    self->gradient = _simclr_onednn_pass_new (SIMCLR_ONEDNN_BACKWARD_WEIGHTS, &problem, bfloat16, 0,
+    self->gradient = _simclr_onednn_pass_new (SIMCLR_ONEDNN_BACKWARD_WEIGHTS, &problem, numbers, 0,
         SIMCLR_ONEDNN_BY_IMAGES, parallel, error);
     return self->gradient != NULL;
   }
@@ -240,7 +223,10 @@ _simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvo
       .precision = precision,
       .parallel = parallel};
   self->no_bias = g_new0 (gfloat, shape->out);
-  if (!create_passes (self, precision == SIMCLR_PRECISION_BFLOAT16, error)) {
+  if (!create_passes (self,
+          precision == SIMCLR_PRECISION_BFLOAT16 ? &_simclr_onednn_bfloat16
+                                                 : &_simclr_onednn_float32,
+          error)) {
     free_convolution (&self->parent);
     return NULL;
   }

@@ -99,6 +99,9 @@ void _simclr_convolution_backward_weights (SimclrConvolution *self, gconstpointe
 gboolean _simclr_provider_choose (
     SimclrProvider *provider, SimclrPrecision *precision, GError **error);
 
+/* What is computed with beside int8: before it is calibrated, and where bytes do not do. */
+SimclrPrecision _simclr_precision_beside_int8 (void);
+
 extern const SimclrConvolutionClass _simclr_convolution_openblas;
 #ifdef HAVE_ONEDNN
 extern const SimclrConvolutionClass _simclr_convolution_onednn;

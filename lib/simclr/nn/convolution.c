@@ -3,6 +3,7 @@
 #include <simclr/nn/convolution-private.h>
 
 #include <simclr/simclr-error.h>
+#include <simclr/nn/convolution-int8-private.h>
 #ifdef HAVE_ONEDNN
 #include <simclr/nn/onednn-private.h>
 #endif
@@ -78,9 +79,30 @@ fastest_precision (SimclrProvider provider)
                                                                         : SIMCLR_PRECISION_FLOAT32;
 }
 
+SimclrPrecision
+_simclr_precision_beside_int8 (void)
+{
+  return fastest_precision (SIMCLR_PROVIDER_AUTO);
+}
+
+/* Never what auto chooses: it costs some accuracy, and frames to calibrate with. */
+static gboolean
+choose_int8 (SimclrProvider *provider, GError **error)
+{
+  if (*provider == SIMCLR_PROVIDER_OPENBLAS) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "precision int8 is not to be had with provider openblas; it needs provider onednn");
+    return FALSE;
+  }
+  *provider = SIMCLR_PROVIDER_ONEDNN;
+  return _simclr_int8_check (error);
+}
+
 gboolean
 _simclr_provider_choose (SimclrProvider *provider, SimclrPrecision *precision, GError **error)
 {
+  if (*precision == SIMCLR_PRECISION_INT8)
+    return choose_int8 (provider, error);
   if (*precision == SIMCLR_PRECISION_AUTO)
     *precision = fastest_precision (*provider);
   if (*provider == SIMCLR_PROVIDER_AUTO)

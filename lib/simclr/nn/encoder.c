@@ -2,18 +2,16 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/nn/encoder-private.h>
 
+#include <simclr/simclr-enum-types.h>
 #include <simclr/simclr-error.h>
 #include <simclr/base/arena-private.h>
 #include <simclr/nn/forward-pass-private.h>
-#include <simclr/nn/inference-plan-private.h>
+#include <simclr/nn/inference-private.h>
 #include <simclr/nn/projection-head-private.h>
 #include <simclr/nn/training-private.h>
 #include <simclr/nn/weights-private.h>
 #include <math.h>
 #include <string.h>
-
-/* Plans for this many batch sizes are kept, so that a partial batch costs no new planning each time. */
-#define KEPT_PLANS 3
 
 /**
  * SimclrEncoder:
@@ -29,15 +27,15 @@ struct _SimclrEncoder
 
   SimclrWeights *
       weights; /* the newest that were set or snapshot; immutable; without floats while training has them */
-  SimclrResnet *resnet;
+  SimclrResnet *resnet; /* NULL until opened, as are parallel and inference */
   SimclrProvider provider;
   SimclrPrecision precision;
   SimclrParallel *parallel;
+  guint threads, nice;
+  guint calibration_frames; /* of int8 */
 
   /* Embedding */
-  SimclrFolded *folded;
-  gboolean folded_stale;
-  GPtrArray *inference_plans; /* newest used last */
+  SimclrInference *inference;
   SimclrProjectionHead *head;
 
   SimclrTraining *training; /* NULL until the first forward */
@@ -48,7 +46,110 @@ struct _SimclrEncoder
   gint pass_is_out;       /* atomic */
 };
 
+#define DEFAULT_CALIBRATION_FRAMES 32
+
 G_DEFINE_FINAL_TYPE (SimclrEncoder, simclr_encoder, G_TYPE_OBJECT)
+
+enum
+{
+  PROP_0,
+  PROP_WEIGHTS,
+  PROP_PROVIDER,
+  PROP_PRECISION,
+  PROP_THREADS,
+  PROP_NICE,
+  PROP_CALIBRATION_FRAMES,
+};
+
+static void
+begin_inference (SimclrEncoder *self)
+{
+  self->inference =
+      _simclr_inference_new (self->resnet, self->provider, self->precision, self->parallel);
+  _simclr_inference_set_calibration_frames (self->inference, self->calibration_frames);
+}
+
+/* What cannot be done while an object is made, for it may fail: before anything is computed. */
+static gboolean
+open_encoder (SimclrEncoder *self, GError **error)
+{
+  if (self->resnet)
+    return TRUE;
+  if (!self->weights) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_VALUE,
+        "this encoder has no weights; they are given when it is made, or by set_weights");
+    return FALSE;
+  }
+  if (!_simclr_provider_choose (&self->provider, &self->precision, error))
+    return FALSE;
+  self->resnet = _simclr_resnet_new (self->weights->architecture, self->weights->width,
+      self->weights->stem, self->weights->input_size, error);
+  if (!self->resnet)
+    return FALSE;
+  self->step = self->weights->step;
+  self->parallel = _simclr_parallel_new (self->threads);
+  _simclr_parallel_set_nice (self->parallel, self->nice);
+  begin_inference (self);
+  return TRUE;
+}
+
+static void
+simclr_encoder_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  SimclrEncoder *self = SIMCLR_ENCODER (object);
+
+  switch (id) {
+  case PROP_WEIGHTS:
+    self->weights = g_value_dup_boxed (value);
+    break;
+  case PROP_PROVIDER:
+    self->provider = g_value_get_enum (value);
+    break;
+  case PROP_PRECISION:
+    self->precision = g_value_get_enum (value);
+    break;
+  case PROP_THREADS:
+    self->threads = g_value_get_uint (value);
+    break;
+  case PROP_NICE:
+    simclr_encoder_set_nice (self, g_value_get_uint (value));
+    break;
+  case PROP_CALIBRATION_FRAMES:
+    simclr_encoder_set_calibration_frames (self, g_value_get_uint (value));
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+}
+
+static void
+simclr_encoder_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  SimclrEncoder *self = SIMCLR_ENCODER (object);
+
+  switch (id) {
+  case PROP_WEIGHTS:
+    g_value_take_boxed (value, self->weights ? simclr_encoder_get_weights (self) : NULL);
+    break;
+  case PROP_PROVIDER:
+    g_value_set_enum (value, self->provider);
+    break;
+  case PROP_PRECISION:
+    g_value_set_enum (value, self->precision);
+    break;
+  case PROP_THREADS:
+    g_value_set_uint (value, self->threads);
+    break;
+  case PROP_NICE:
+    g_value_set_uint (value, self->nice);
+    break;
+  case PROP_CALIBRATION_FRAMES:
+    g_value_set_uint (value, self->calibration_frames);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+}
 
 static void
 simclr_encoder_finalize (GObject *object)
@@ -56,8 +157,7 @@ simclr_encoder_finalize (GObject *object)
   SimclrEncoder *self = SIMCLR_ENCODER (object);
 
   g_clear_pointer (&self->training, _simclr_training_free);
-  g_clear_pointer (&self->inference_plans, g_ptr_array_unref);
-  g_clear_pointer (&self->folded, _simclr_folded_free);
+  g_clear_pointer (&self->inference, _simclr_inference_free);
   g_clear_pointer (&self->head, _simclr_projection_head_free);
   g_clear_pointer (&self->resnet, _simclr_resnet_unref);
   g_clear_pointer (&self->weights, simclr_weights_unref);
@@ -68,14 +168,41 @@ simclr_encoder_finalize (GObject *object)
 static void
 simclr_encoder_class_init (SimclrEncoderClass *klass)
 {
-  G_OBJECT_CLASS (klass)->finalize = simclr_encoder_finalize;
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  const GParamFlags once = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
+
+  object_class->set_property = simclr_encoder_set_property;
+  object_class->get_property = simclr_encoder_get_property;
+  object_class->finalize = simclr_encoder_finalize;
+
+  g_object_class_install_property (object_class, PROP_WEIGHTS,
+      g_param_spec_boxed ("weights", "Weights",
+          "The weights; they also say architecture, width, stem and input size.",
+          SIMCLR_TYPE_WEIGHTS, once));
+  g_object_class_install_property (object_class, PROP_PROVIDER,
+      g_param_spec_enum ("provider", "Provider", "Who computes convolutions.", SIMCLR_TYPE_PROVIDER,
+          SIMCLR_PROVIDER_AUTO, once));
+  g_object_class_install_property (object_class, PROP_PRECISION,
+      g_param_spec_enum ("precision", "Precision",
+          "Number format of activations and of what is multiplied.", SIMCLR_TYPE_PRECISION,
+          SIMCLR_PRECISION_AUTO, once));
+  g_object_class_install_property (object_class, PROP_THREADS,
+      g_param_spec_uint ("threads", "Threads", "Threads that compute; 0: one for each processor.",
+          0, G_MAXUINT, 0, once));
+  g_object_class_install_property (object_class, PROP_NICE,
+      g_param_spec_uint ("nice", "Nice",
+          "How much the threads that compute give way to others, as nice(1).", 0, 19, 0,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
+  g_object_class_install_property (object_class, PROP_CALIBRATION_FRAMES,
+      g_param_spec_uint ("calibration-frames", "Calibration frames",
+          "Pictures that are embedded in another precision first, for precision int8.", 1,
+          G_MAXUINT, DEFAULT_CALIBRATION_FRAMES, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
 }
 
 static void
 simclr_encoder_init (SimclrEncoder *self)
 {
-  self->inference_plans =
-      g_ptr_array_new_with_free_func ((GDestroyNotify) _simclr_inference_plan_free);
+  self->calibration_frames = DEFAULT_CALIBRATION_FRAMES;
 }
 
 /**
@@ -85,6 +212,9 @@ simclr_encoder_init (SimclrEncoder *self)
  * @precision: number format
  * @threads: threads that compute, 0: one for each processor
  * @error: return location for an error
+ *
+ * Made with properties instead (g_object_new(), `Simclr.Encoder(weights=...)` in Python), an encoder says what is
+ * not to be had when it first computes.
  *
  * Returns: (transfer full): an encoder, or %NULL with @error set when provider or precision are not to be
  *   had here (%SIMCLR_ERROR_UNSUPPORTED)
@@ -97,19 +227,10 @@ simclr_encoder_new (SimclrWeights *weights, SimclrProvider provider, SimclrPreci
 
   g_return_val_if_fail (weights != NULL, NULL);
 
-  self = g_object_new (SIMCLR_TYPE_ENCODER, NULL);
-  self->provider = provider;
-  self->precision = precision;
-  if (!_simclr_provider_choose (&self->provider, &self->precision, error))
+  self = g_object_new (SIMCLR_TYPE_ENCODER, "weights", weights, "provider", provider, "precision",
+      precision, "threads", threads, NULL);
+  if (!open_encoder (self, error))
     return NULL;
-  self->resnet = _simclr_resnet_new (
-      weights->architecture, weights->width, weights->stem, weights->input_size, error);
-  if (!self->resnet)
-    return NULL;
-  self->weights = simclr_weights_ref (weights);
-  self->step = weights->step;
-  self->parallel = _simclr_parallel_new (threads);
-  self->folded_stale = TRUE;
   return g_steal_pointer (&self);
 }
 
@@ -128,12 +249,50 @@ simclr_encoder_set_nice (SimclrEncoder *self, guint nice)
   g_return_if_fail (SIMCLR_IS_ENCODER (self));
   g_return_if_fail (nice <= 19);
 
-  _simclr_parallel_set_nice (self->parallel, nice);
+  self->nice = nice;
+  if (self->parallel)
+    _simclr_parallel_set_nice (self->parallel, nice);
+}
+
+/**
+ * simclr_encoder_set_calibration_frames:
+ * @self: an encoder of precision int8
+ * @frames: pictures, at least 1
+ *
+ * How many pictures are embedded in the fastest other precision, for each set of weights, before int8 begins:
+ * they say how far each tensor's bytes have to reach. They should be like those that follow. 32 by default;
+ * no effect with other precisions. The same pictures in the same order give the same embeddings.
+ */
+void
+simclr_encoder_set_calibration_frames (SimclrEncoder *self, guint frames)
+{
+  g_return_if_fail (SIMCLR_IS_ENCODER (self));
+  g_return_if_fail (frames > 0);
+
+  self->calibration_frames = frames;
+  if (self->inference)
+    _simclr_inference_set_calibration_frames (self->inference, frames);
+}
+
+/**
+ * simclr_encoder_is_calibrated:
+ * @self: an encoder
+ *
+ * Returns: whether the next pictures are embedded in int8; %FALSE with other precisions
+ */
+gboolean
+simclr_encoder_is_calibrated (SimclrEncoder *self)
+{
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), FALSE);
+
+  return self->inference && _simclr_inference_is_calibrated (self->inference);
 }
 
 static gboolean
 check_pictures (SimclrEncoder *self, const gfloat *pictures, guint n, GError **error)
 {
+  if (!open_encoder (self, error))
+    return FALSE;
   if (pictures == NULL || n == 0) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE, "there is no picture to encode");
     return FALSE;
@@ -153,45 +312,6 @@ current_statistics (SimclrEncoder *self)
 {
   return self->training ? _simclr_training_get_statistics (self->training)
                         : self->weights->statistics;
-}
-
-/* Folds the newest weights where that has not been done. */
-static void
-refresh_folded (SimclrEncoder *self)
-{
-  if (!self->folded_stale)
-    return;
-  if (!self->folded)
-    self->folded = _simclr_folded_new (self->resnet);
-  _simclr_folded_set (self->folded, self->resnet, current_values (self), current_statistics (self));
-  for (guint i = 0; i < self->inference_plans->len; i++)
-    _simclr_inference_plan_set_folded (g_ptr_array_index (self->inference_plans, i), self->folded);
-  self->folded_stale = FALSE;
-}
-
-static SimclrInferencePlan *
-find_inference_plan (SimclrEncoder *self, guint n, GError **error)
-{
-  SimclrInferencePlan *plan = NULL;
-
-  for (guint i = 0; i < self->inference_plans->len && !plan; i++) {
-    plan = g_ptr_array_index (self->inference_plans, i);
-    if (_simclr_inference_plan_get_images (plan) == n)
-      g_ptr_array_steal_index (self->inference_plans, i);
-    else
-      plan = NULL;
-  }
-  if (!plan) {
-    if (self->inference_plans->len == KEPT_PLANS)
-      g_ptr_array_remove_index (self->inference_plans, 0);
-    plan = _simclr_inference_plan_new (
-        self->resnet, self->provider, self->precision, n, self->parallel, error);
-    if (!plan)
-      return NULL;
-    _simclr_inference_plan_set_folded (plan, self->folded);
-  }
-  g_ptr_array_add (self->inference_plans, plan);
-  return plan;
 }
 
 static void
@@ -245,65 +365,19 @@ gboolean
 simclr_encoder_encode (SimclrEncoder *self, const gfloat *pictures, guint n_pictures,
     SimclrOutput output, gfloat *embeddings, GError **error)
 {
-  SimclrInferencePlan *plan;
-  g_autofree gfloat *h = NULL;
+  g_autofree gfloat *made = NULL;
+  gfloat *h = embeddings;
 
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), FALSE);
 
   if (!check_pictures (self, pictures, n_pictures, error))
     return FALSE;
-  refresh_folded (self);
-  plan = find_inference_plan (self, n_pictures, error);
-  if (!plan)
+  if (output == SIMCLR_OUTPUT_PROJECTION)
+    h = made = g_new (gfloat, n_pictures * self->resnet->embedding_size);
+  if (!_simclr_inference_run (self->inference, current_values (self), current_statistics (self),
+          pictures, n_pictures, h, error))
     return FALSE;
-  if (output == SIMCLR_OUTPUT_REPRESENTATION) {
-    _simclr_inference_plan_run (plan, pictures, embeddings);
-    return TRUE;
-  }
-  h = g_new (gfloat, n_pictures * self->resnet->embedding_size);
-  _simclr_inference_plan_run (plan, pictures, h);
-  return project (self, h, n_pictures, embeddings, error);
-}
-
-/**
- * simclr_encoder_encode_array: (rename-to simclr_encoder_encode)
- * @self: an encoder
- * @pictures: (array length=n_floats): (pictures, size, size, 3) floats in [0, 1]
- * @n_floats: floats of @pictures
- * @output: representation, or projection scaled to unit length
- * @n_embedding_floats: (out): pictures times the embedding size
- * @error: return location for an error
- *
- * Embeds pictures with the running statistics; the form for languages with arrays.
- *
- * Returns: (array length=n_embedding_floats) (transfer full): the embeddings row by row, or %NULL with
- *   @error set
- */
-gfloat *
-simclr_encoder_encode_array (SimclrEncoder *self, const gfloat *pictures, gsize n_floats,
-    SimclrOutput output, gsize *n_embedding_floats, GError **error)
-{
-  g_autofree gfloat *embeddings = NULL;
-  gsize picture, n, size;
-
-  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
-
-  *n_embedding_floats = 0;
-  picture = _simclr_resnet_get_floats (self->resnet, 0);
-  n = n_floats / picture;
-  if (n == 0 || n_floats % picture != 0 || n > G_MAXUINT) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
-        "%" G_GSIZE_FORMAT " floats are no whole number of %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT
-        " pictures of three colours",
-        n_floats, self->resnet->input_size, self->resnet->input_size);
-    return NULL;
-  }
-  size = simclr_encoder_get_embedding_size (self, output);
-  embeddings = g_new (gfloat, n * MAX (size, 1));
-  if (!simclr_encoder_encode (self, pictures, (guint) n, output, embeddings, error))
-    return NULL;
-  *n_embedding_floats = n * size;
-  return g_steal_pointer (&embeddings);
+  return output == SIMCLR_OUTPUT_REPRESENTATION || project (self, h, n_pictures, embeddings, error);
 }
 
 static gboolean
@@ -330,7 +404,7 @@ simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError 
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), FALSE);
   g_return_val_if_fail (weights != NULL, FALSE);
 
-  if (!same_shape (self->weights, weights)) {
+  if (self->weights && !same_shape (self->weights, weights)) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
         "the new weights are for another architecture, width, stem or input size");
     return FALSE;
@@ -340,10 +414,11 @@ simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError 
     return FALSE;
   }
   weights = simclr_weights_ref (weights);
-  simclr_weights_unref (self->weights);
+  g_clear_pointer (&self->weights, simclr_weights_unref);
   self->weights = weights;
   self->step = weights->step;
-  self->folded_stale = TRUE;
+  if (self->inference)
+    _simclr_inference_weights_changed (self->inference);
   self->weights_stale = FALSE;
   g_clear_pointer (&self->head, _simclr_projection_head_free);
   if (self->training)
@@ -355,13 +430,16 @@ simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError 
  * simclr_encoder_get_weights:
  * @self: an encoder
  *
- * Returns: (transfer full): the weights as they are now; a copy where training changed them
+ * Returns: (transfer full) (nullable): the weights as they are now; a copy where training changed them; %NULL
+ *   where the encoder was made without
  */
 SimclrWeights *
 simclr_encoder_get_weights (SimclrEncoder *self)
 {
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
 
+  if (!self->weights)
+    return NULL;
   if (self->weights_stale) {
     SimclrWeights *snapshot = _simclr_encoder_snapshot (self);
 
@@ -378,21 +456,21 @@ simclr_encoder_get_weights (SimclrEncoder *self)
  * @self: an encoder
  * @output: which embedding
  *
- * Returns: floats of one embedding; 0 for the projection where there is no head
+ * Returns: floats of one embedding; 0 for the projection where there is no head, or without weights
  */
 guint
 simclr_encoder_get_embedding_size (SimclrEncoder *self, SimclrOutput output)
 {
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), 0);
 
-  return simclr_weights_get_embedding_size (self->weights, output);
+  return self->weights ? simclr_weights_get_embedding_size (self->weights, output) : 0;
 }
 
 /**
  * simclr_encoder_get_provider:
  * @self: an encoder
  *
- * Returns: who computes the convolutions, never auto
+ * Returns: who computes the convolutions, never auto once something was computed
  */
 SimclrProvider
 simclr_encoder_get_provider (SimclrEncoder *self)
@@ -406,7 +484,7 @@ simclr_encoder_get_provider (SimclrEncoder *self)
  * simclr_encoder_get_precision:
  * @self: an encoder
  *
- * Returns: the number format, never auto
+ * Returns: the number format, never auto once something was computed
  */
 SimclrPrecision
 simclr_encoder_get_precision (SimclrEncoder *self)
@@ -433,6 +511,26 @@ simclr_encoder_set_microbatch_size (SimclrEncoder *self, guint pairs)
   g_return_if_fail (SIMCLR_IS_ENCODER (self));
 
   self->microbatch = pairs;
+}
+
+gboolean
+_simclr_encoder_count_pictures (SimclrEncoder *self, gsize floats, guint *n, GError **error)
+{
+  gsize picture, count;
+
+  if (!open_encoder (self, error))
+    return FALSE;
+  picture = _simclr_resnet_get_floats (self->resnet, 0);
+  count = floats / picture;
+  if (count == 0 || floats % picture != 0 || count > G_MAXUINT) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "%" G_GSIZE_FORMAT " floats are no whole number of %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT
+        " pictures of three colours",
+        floats, self->resnet->input_size, self->resnet->input_size);
+    return FALSE;
+  }
+  *n = (guint) count;
+  return TRUE;
 }
 
 void
@@ -470,6 +568,15 @@ let_go_of_weights (SimclrEncoder *self)
 }
 
 static gboolean
+check_trainable (SimclrEncoder *self, GError **error)
+{
+  if (self->precision == SIMCLR_PRECISION_INT8)
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "precision int8 only embeds; train with precision auto, float32 or bfloat16");
+  return self->precision != SIMCLR_PRECISION_INT8;
+}
+
+static gboolean
 begin_training (SimclrEncoder *self, GError **error)
 {
   if (!self->training) {
@@ -495,7 +602,7 @@ begin_training (SimclrEncoder *self, GError **error)
  * Embeds a batch with its own statistics and keeps what going backward needs.
  *
  * Returns: (transfer full): the forward pass, or %NULL with @error set (%SIMCLR_ERROR_BUSY while another
- *   is out, %SIMCLR_ERROR_SHAPE, %SIMCLR_ERROR_MEMORY)
+ *   is out, %SIMCLR_ERROR_SHAPE, %SIMCLR_ERROR_MEMORY, %SIMCLR_ERROR_UNSUPPORTED with precision int8)
  */
 SimclrForwardPass *
 simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views, GError **error)
@@ -504,7 +611,7 @@ simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views,
 
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
 
-  if (!check_pictures (self, views, n_views, error))
+  if (!check_pictures (self, views, n_views, error) || !check_trainable (self, error))
     return NULL;
   if (!g_atomic_int_compare_and_exchange (&self->pass_is_out, FALSE, TRUE)) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_BUSY,
@@ -519,37 +626,6 @@ simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views,
     return NULL;
   }
   return _simclr_forward_pass_new (self, n_views, embeddings);
-}
-
-/**
- * simclr_encoder_forward_array: (rename-to simclr_encoder_forward)
- * @self: an encoder
- * @views: (array length=n_floats): (views, size, size, 3) floats, rows a0 b0 a1 b1 ...
- * @n_floats: floats of @views
- * @error: return location for an error
- *
- * Embeds a batch with its own statistics and keeps what going backward needs; the form for languages
- * with arrays.
- *
- * Returns: (transfer full): the forward pass, or %NULL with @error set
- */
-SimclrForwardPass *
-simclr_encoder_forward_array (
-    SimclrEncoder *self, const gfloat *views, gsize n_floats, GError **error)
-{
-  gsize view;
-
-  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
-
-  view = _simclr_resnet_get_floats (self->resnet, 0);
-  if (n_floats % view != 0 || n_floats / view > G_MAXUINT) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
-        "%" G_GSIZE_FORMAT " floats are no whole number of %" G_GSIZE_FORMAT "x%" G_GSIZE_FORMAT
-        " views of three colours",
-        n_floats, self->resnet->input_size, self->resnet->input_size);
-    return NULL;
-  }
-  return simclr_encoder_forward (self, views, (guint) (n_floats / view), error);
 }
 
 void
@@ -570,6 +646,12 @@ _simclr_encoder_get_parameters (SimclrEncoder *self)
   return _simclr_training_get_parameters (self->training);
 }
 
+void
+_simclr_encoder_get_views (SimclrEncoder *self, gfloat *views)
+{
+  _simclr_training_get_pictures (self->training, views);
+}
+
 SimclrParallel *
 _simclr_encoder_get_parallel (SimclrEncoder *self)
 {
@@ -577,11 +659,27 @@ _simclr_encoder_get_parallel (SimclrEncoder *self)
 }
 
 void
+_simclr_encoder_share_parallel (SimclrEncoder *self, SimclrParallel *parallel)
+{
+  g_assert (self->training == NULL);
+  _simclr_inference_free (self->inference);
+  _simclr_parallel_unref (self->parallel);
+  self->parallel = _simclr_parallel_ref (parallel);
+  begin_inference (self);
+}
+
+SimclrWeights *
+_simclr_encoder_peek_weights (SimclrEncoder *self)
+{
+  return self->weights;
+}
+
+void
 _simclr_encoder_commit (SimclrEncoder *self, guint64 step)
 {
   _simclr_training_commit (self->training);
   self->step = step;
-  self->folded_stale = TRUE;
+  _simclr_inference_weights_changed (self->inference);
   if (!self->weights_stale)
     let_go_of_weights (self);
 }

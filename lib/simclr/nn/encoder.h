@@ -23,11 +23,18 @@ void simclr_encoder_set_nice (SimclrEncoder *self, guint nice);
 
 /* embedding: thread-compatible (one caller at a time) */
 SIMCLR_API
+void simclr_encoder_set_calibration_frames (SimclrEncoder *self, guint frames);
+SIMCLR_API
+gboolean simclr_encoder_is_calibrated (SimclrEncoder *self);
+SIMCLR_API
 gboolean simclr_encoder_encode (SimclrEncoder *self, const gfloat *pictures, guint n_pictures,
     SimclrOutput output, gfloat *embeddings, GError **error);
 SIMCLR_API
 gfloat *simclr_encoder_encode_array (SimclrEncoder *self, const gfloat *pictures, gsize n_floats,
     SimclrOutput output, gsize *n_embedding_floats, GError **error);
+SIMCLR_API
+GBytes *simclr_encoder_encode_bytes (SimclrEncoder *self, GBytes *pictures, SimclrOutput output,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
 gboolean simclr_encoder_set_weights (SimclrEncoder *self, SimclrWeights *weights, GError **error);
 SIMCLR_API
@@ -48,6 +55,9 @@ SimclrForwardPass *simclr_encoder_forward (SimclrEncoder *self, const gfloat *vi
 SIMCLR_API
 SimclrForwardPass *simclr_encoder_forward_array (SimclrEncoder *self, const gfloat *views,
     gsize n_floats, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
+SimclrForwardPass *simclr_encoder_forward_bytes (
+    SimclrEncoder *self, GBytes *views, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
 SimclrEncoder *simclr_forward_pass_get_encoder (SimclrForwardPass *self);
 SIMCLR_API

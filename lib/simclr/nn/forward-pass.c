@@ -111,8 +111,10 @@ simclr_forward_pass_get_embeddings (SimclrForwardPass *self, gsize *n_floats)
   g_return_val_if_fail (SIMCLR_IS_FORWARD_PASS (self), NULL);
 
   if (n_floats)
-    *n_floats = (gsize) self->n_views *
-                simclr_encoder_get_embedding_size (self->encoder, SIMCLR_OUTPUT_REPRESENTATION);
+    *n_floats = self->encoder
+                    ? (gsize) self->n_views * simclr_encoder_get_embedding_size (
+                                                  self->encoder, SIMCLR_OUTPUT_REPRESENTATION)
+                    : 0;
   return self->embeddings;
 }
 
@@ -239,7 +241,7 @@ simclr_forward_pass_backward (
   g_return_val_if_fail (SIMCLR_IS_FORWARD_PASS (self), FALSE);
 
   simclr_forward_pass_get_embeddings (self, &wanted);
-  if (n_floats != wanted) {
+  if (n_floats != wanted || wanted == 0) { /* none: it was not an encoder that made this object */
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
         "a gradient of %" G_GSIZE_FORMAT " floats does not fit embeddings of %" G_GSIZE_FORMAT,
         n_floats, wanted);

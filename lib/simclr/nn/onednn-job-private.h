@@ -7,11 +7,12 @@
 #include <simclr/nn/onednn-pass-private.h>
 
 #define SIMCLR_ONEDNN_VARIANTS 4 /* of SIMCLR_ONEDNN_RELU and SIMCLR_ONEDNN_SUM */
-#define SIMCLR_ONEDNN_ARGUMENTS 5
+#define SIMCLR_ONEDNN_ARGUMENTS 6
 
-/* The weights in one of the layouts that this pass's primitives like. */
+/* The weights of some output channels, in one of the layouts that this pass's primitives like. */
 typedef struct
 {
+  gsize first_out;
   SimclrOnednnLayout layout;
   gpointer data;
   dnnl_memory_t memory;
@@ -31,7 +32,7 @@ typedef struct
   SimclrOnednnKind *kind;
   gsize x, y; /* bytes before its part of them */
   gsize runs; /* each on the images behind the one before */
-  dnnl_memory_t x_memory, y_memory, bias_memory, gradient_memory;
+  dnnl_memory_t x_memory, y_memory, bias_memory, gradient_memory, scales_memory;
   dnnl_memory_t scratch_memory[SIMCLR_ONEDNN_VARIANTS];
   dnnl_exec_arg_t arguments[SIMCLR_ONEDNN_VARIANTS][SIMCLR_ONEDNN_ARGUMENTS];
   gint n_arguments[SIMCLR_ONEDNN_VARIANTS];
@@ -48,7 +49,7 @@ struct _SimclrOnednnPass
 {
   SimclrOnednnDirection direction;
   SimclrOnednnProblem problem;
-  gboolean bfloat16;
+  SimclrOnednnNumbers numbers;
   SimclrOnednnExtra extra;
   SimclrOnednnCut cut;
   SimclrParallel *parallel; /* borrowed */

@@ -37,6 +37,7 @@ _simclr_onednn_job_free (gpointer data)
   g_clear_pointer (&self->y_memory, dnnl_memory_destroy);
   g_clear_pointer (&self->bias_memory, dnnl_memory_destroy);
   g_clear_pointer (&self->gradient_memory, dnnl_memory_destroy);
+  g_clear_pointer (&self->scales_memory, dnnl_memory_destroy);
   g_free (self);
 }
 
@@ -49,7 +50,8 @@ has_variant (SimclrOnednnPass *self, guint variant)
 
 /* A buffer for the weights as the primitive wants them; shared by all that want the same. */
 static SimclrOnednnPacked *
-get_packed (SimclrOnednnPass *self, SimclrOnednnPrimitive *primitive, GError **error)
+get_packed (SimclrOnednnPass *self, const SimclrOnednnProblem *problem,
+    SimclrOnednnPrimitive *primitive, GError **error)
 {
   SimclrOnednnDesc desc = _simclr_onednn_primitive_get_desc (primitive, DNNL_ARG_WEIGHTS);
   SimclrOnednnDesc other;
@@ -58,12 +60,13 @@ get_packed (SimclrOnednnPass *self, SimclrOnednnPrimitive *primitive, GError **e
   for (guint i = 0; i < self->packed->len; i++) {
     packed = g_ptr_array_index (self->packed, i);
     dnnl_memory_get_memory_desc (packed->memory, &other);
-    if (dnnl_memory_desc_equal (desc, other))
+    if (packed->first_out == (gsize) problem->first_out && dnnl_memory_desc_equal (desc, other))
       return packed;
   }
   packed = g_new0 (SimclrOnednnPacked, 1);
   g_ptr_array_add (self->packed, packed);
-  _simclr_onednn_layout_init (&packed->layout, desc, &self->problem);
+  packed->first_out = (gsize) problem->first_out;
+  _simclr_onednn_layout_init (&packed->layout, desc, problem);
   packed->data = _simclr_aligned_alloc (packed->layout.bytes, error);
   if (!packed->data)
     return NULL;
@@ -82,12 +85,12 @@ kind_init (SimclrOnednnPass *self, SimclrOnednnKind *kind, GError **error)
     if (!has_variant (self, v))
       continue;
     if (!_simclr_onednn_primitive_init (
-            primitive, self->direction, &kind->problem, self->bfloat16, v | bias, error))
+            primitive, self->direction, &kind->problem, &self->numbers, v | bias, error))
       return FALSE;
     self->scratch = MAX (self->scratch, _simclr_onednn_round_up (primitive->scratch));
     if (self->direction == SIMCLR_ONEDNN_BACKWARD_WEIGHTS)
       continue;
-    kind->packed[v] = get_packed (self, primitive, error);
+    kind->packed[v] = get_packed (self, &kind->problem, primitive, error);
     if (!kind->packed[v])
       return FALSE;
   }
@@ -124,6 +127,22 @@ add_argument (
   return TRUE;
 }
 
+/* Only oneDNN 3 takes them as an argument. */
+static gboolean
+add_scales (SimclrOnednnPass *self, SimclrOnednnJob *job, guint variant, GError **error)
+{
+#if DNNL_VERSION_MAJOR >= 3
+  const SimclrOnednnProblem *problem = &job->kind->problem;
+
+  if (!job->scales_memory && !_simclr_onednn_vector_new (&job->scales_memory, problem->out,
+                                 (gpointer) (self->numbers.scales + problem->first_out), error))
+    return FALSE;
+  job->arguments[variant][job->n_arguments[variant]++] =
+      (dnnl_exec_arg_t){DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, job->scales_memory};
+#endif
+  return TRUE;
+}
+
 static gboolean
 add_arguments (SimclrOnednnPass *self, SimclrOnednnJob *job, guint v, GError **error)
 {
@@ -135,6 +154,8 @@ add_arguments (SimclrOnednnPass *self, SimclrOnednnJob *job, guint v, GError **e
     return FALSE;
   if ((self->extra & SIMCLR_ONEDNN_BIAS) &&
       !add_argument (job, v, DNNL_ARG_BIAS, &job->bias_memory, error))
+    return FALSE;
+  if (self->numbers.scales && !add_scales (self, job, v, error))
     return FALSE;
   if (job->kind->primitives[v].scratch > 0 &&
       !add_argument (job, v, DNNL_ARG_SCRATCHPAD, &job->scratch_memory[v], error))

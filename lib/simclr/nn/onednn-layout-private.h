@@ -27,10 +27,10 @@ void _simclr_onednn_layout_init (
     SimclrOnednnLayout *self, SimclrOnednnDesc desc, const SimclrOnednnProblem *problem);
 void _simclr_onednn_layout_clear (SimclrOnednnLayout *self);
 
-/* Writes weights (out, kernel, kernel, in) to data, as floats or bfloat16. transposed: data is for the
+/* Writes weights (out, kernel, kernel, in) to data, as numbers of that type; whole ones for bytes. transposed: data is for the
  * convolution of the rotated kernel from out to in channels; weights are (in, kernel, kernel, out) of it. */
 void _simclr_onednn_layout_pack (const SimclrOnednnLayout *self, SimclrParallel *parallel,
-    const gfloat *weights, gboolean transposed, gboolean bfloat16, gpointer data);
+    const gfloat *weights, gboolean transposed, dnnl_data_type_t type, gpointer data);
 
 /* sum (out, kernel, kernel, in) = the parts, added in their order. */
 void _simclr_onednn_parts_sum (const SimclrOnednnPart *parts, guint n_parts,

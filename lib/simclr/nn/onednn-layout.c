@@ -75,12 +75,22 @@ scatter_bfloat16 (
     to[places[i]] = _simclr_to_bfloat16 (from[i]);
 }
 
+SIMCLR_MULTIVERSION
+static void
+scatter_bytes (
+    gint8 *restrict to, const gsize *restrict places, const gfloat *restrict from, gsize n)
+{
+  for (gsize i = 0; i < n; i++)
+    to[places[i]] = (gint8) from[i];
+}
+
 typedef struct
 {
   const SimclrOnednnLayout *layout;
   const gfloat *weights;
   gpointer data;
-  gboolean transposed, bfloat16;
+  gboolean transposed;
+  dnnl_data_type_t type;
 } Packing;
 
 /* One tap of some rows of weights (row, tap, column). */
@@ -98,8 +108,10 @@ pack_tap (const Packing *packing, gsize tap, gsize begin, gsize end)
     const gfloat *from = packing->weights + (row * taps + tap) * columns;
     gsize place = rows[row] + layout->tap[transposed ? taps - 1 - tap : tap];
 
-    if (packing->bfloat16)
+    if (packing->type == dnnl_bf16)
       scatter_bfloat16 ((guint16 *) packing->data + place, places, from, columns);
+    else if (packing->type == dnnl_s8)
+      scatter_bytes ((gint8 *) packing->data + place, places, from, columns);
     else
       scatter_floats ((gfloat *) packing->data + place, places, from, columns);
   }
@@ -118,9 +130,9 @@ pack_rows (guint thread, gsize begin, gsize end, gpointer user_data)
 
 void
 _simclr_onednn_layout_pack (const SimclrOnednnLayout *self, SimclrParallel *parallel,
-    const gfloat *weights, gboolean transposed, gboolean bfloat16, gpointer data)
+    const gfloat *weights, gboolean transposed, dnnl_data_type_t type, gpointer data)
 {
-  Packing packing = {self, weights, data, transposed, bfloat16};
+  Packing packing = {self, weights, data, transposed, type};
 
   /* Whole blocks of channels for each thread, so that none writes beside another. */
   _simclr_parallel_for (parallel, transposed ? self->n_in : self->n_out, 64, pack_rows, &packing);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <simclr/base/parallel-private.h>
+#include <simclr/nn/convolution-private.h>
 #include <simclr/nn/onednn-private.h>
 
 typedef struct _SimclrOnednnPass SimclrOnednnPass;
@@ -19,14 +20,22 @@ typedef struct
 
 typedef enum
 {
-  SIMCLR_ONEDNN_BY_LINES,  /* forward only: every thread gets as many lines of output */
-  SIMCLR_ONEDNN_BY_IMAGES, /* every thread gets whole images */
-  SIMCLR_ONEDNN_STAGED,    /* backward data only: by images, added to x through the workspace */
+  SIMCLR_ONEDNN_BY_LINES,    /* forward only: every thread gets as many lines of output */
+  SIMCLR_ONEDNN_BY_CHANNELS, /* forward only: every thread gets some channels of output */
+  SIMCLR_ONEDNN_BY_IMAGES,   /* every thread gets whole images */
+  SIMCLR_ONEDNN_STAGED,      /* backward data only: by images, added to x through the workspace */
 } SimclrOnednnCut;
+
+SimclrOnednnProblem _simclr_onednn_describe (const SimclrConvolutionShape *shape);
+
+/* By channels where few lines would not divide evenly among threads, and each would read all the weights. By
+ * shape, so that results repeat. */
+SimclrOnednnCut _simclr_onednn_cut_inference (
+    const SimclrConvolutionShape *shape, SimclrParallel *parallel);
 
 /* extra: what may be asked for in runs, singly or together; bias is in every run or in none. */
 SimclrOnednnPass *_simclr_onednn_pass_new (SimclrOnednnDirection direction,
-    const SimclrOnednnProblem *problem, gboolean bfloat16, SimclrOnednnExtra extra,
+    const SimclrOnednnProblem *problem, const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra,
     SimclrOnednnCut cut, SimclrParallel *parallel, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void _simclr_onednn_pass_free (SimclrOnednnPass *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrOnednnPass, _simclr_onednn_pass_free)
@@ -39,6 +48,9 @@ gsize _simclr_onednn_pass_get_workspace (SimclrOnednnPass *self);
  * that goes back to its input, of the rotated kernel from out to in channels. */
 void _simclr_onednn_pass_set_weights (
     SimclrOnednnPass *self, const gfloat *weights, gboolean transposed);
+
+/* Packs them now, so that they need not be kept until a run. */
+void _simclr_onednn_pass_pack (SimclrOnednnPass *self);
 
 void _simclr_onednn_pass_run (
     SimclrOnednnPass *self, SimclrOnednnExtra extra, const SimclrOnednnRun *run);

@@ -27,6 +27,19 @@ typedef enum
   SIMCLR_ONEDNN_BIAS = 1 << 2, /* float, (out) */
 } SimclrOnednnExtra;
 
+/* What numbers a convolution is of. Where x is of bytes, weights are of signed bytes and
+ *   y = relu? (scales[out] * products + bias + sum_scale * y), rounded, of bytes, signed or not. */
+typedef struct
+{
+  dnnl_data_type_t x, y;
+  const gfloat *scales;      /* bytes only: one for each output channel, borrowed for life */
+  gfloat sum_scale;          /* bytes only */
+  dnnl_data_type_t sum_type; /* bytes only: what y is of before the sum */
+} SimclrOnednnNumbers;
+
+extern const SimclrOnednnNumbers _simclr_onednn_float32;
+extern const SimclrOnednnNumbers _simclr_onednn_bfloat16;
+
 /* A convolution of square kernels; compared by memcmp (). */
 typedef struct
 {
@@ -35,6 +48,7 @@ typedef struct
   dnnl_dim_t out, out_height, out_width;
   dnnl_dim_t kernel, stride;
   dnnl_dim_t top, left, bottom, right; /* padding */
+  dnnl_dim_t first_out; /* its first output channel in the convolution it is part of */
 } SimclrOnednnProblem;
 
 /* A primitive, described at first and compiled when it is prepared. */
@@ -60,6 +74,18 @@ dnnl_engine_t _simclr_onednn_get_engine (GError **error);
 /* Whether the processor multiplies bfloat16. */
 gboolean _simclr_onednn_has_bfloat16 (void);
 
+/* Whether the processor multiplies bytes. */
+gboolean _simclr_onednn_has_int8 (void);
+
+/* oneDNN 2 adds the bias of a convolution of bytes before it scales. Turns one that is in units of y into
+ * what is passed on. */
+gfloat _simclr_onednn_get_bias (gfloat bias, gfloat scale);
+
+dnnl_data_type_t _simclr_onednn_numbers_get_weights (const SimclrOnednnNumbers *numbers);
+
+/* Bytes of a number. */
+gsize _simclr_onednn_type_get_bytes (dnnl_data_type_t type);
+
 /* Between enter and leave, what the calling thread asks of oneDNN is done by this thread alone. Primitives
  * are made and run in between. */
 gint _simclr_onednn_enter (void);
@@ -68,11 +94,14 @@ void _simclr_onednn_leave (gint entered);
 /* data: NULL where it is told later. */
 gboolean _simclr_onednn_memory_new (
     dnnl_memory_t *memory, SimclrOnednnDesc desc, gpointer data, GError **error);
+/* n floats. */
+gboolean _simclr_onednn_vector_new (
+    dnnl_memory_t *memory, dnnl_dim_t n, gpointer data, GError **error);
 gboolean _simclr_onednn_stream_new (dnnl_stream_t *stream, GError **error);
 
 gboolean _simclr_onednn_primitive_init (SimclrOnednnPrimitive *self,
-    SimclrOnednnDirection direction, const SimclrOnednnProblem *problem, gboolean bfloat16,
-    SimclrOnednnExtra extra, GError **error);
+    SimclrOnednnDirection direction, const SimclrOnednnProblem *problem,
+    const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra, GError **error);
 gboolean _simclr_onednn_primitive_prepare (SimclrOnednnPrimitive *self, GError **error);
 void _simclr_onednn_primitive_clear (SimclrOnednnPrimitive *self);
 

@@ -77,6 +77,28 @@ _simclr_onednn_has_bfloat16 (void)
   return ((guint) dnnl_get_effective_cpu_isa () & needed) == needed;
 }
 
+/* Where the instructions are missing oneDNN has other code, which is no faster than floats. */
+gboolean
+_simclr_onednn_has_int8 (void)
+{
+  const guint isa = (guint) dnnl_get_effective_cpu_isa ();
+
+  return (isa & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni ||
+         (isa & dnnl_cpu_isa_avx2_vnni) == dnnl_cpu_isa_avx2_vnni;
+}
+
+gsize
+_simclr_onednn_type_get_bytes (dnnl_data_type_t type)
+{
+  return type == dnnl_f32 ? sizeof (gfloat) : type == dnnl_bf16 ? sizeof (guint16) : 1;
+}
+
+dnnl_data_type_t
+_simclr_onednn_numbers_get_weights (const SimclrOnednnNumbers *numbers)
+{
+  return numbers->scales ? dnnl_s8 : numbers->x;
+}
+
 static gboolean
 check (dnnl_status_t status, const gchar *what, GError **error)
 {
@@ -128,9 +150,24 @@ append_relu (dnnl_post_ops_t operations)
 }
 
 static dnnl_status_t
-append_sum (dnnl_post_ops_t operations)
+append_sum (dnnl_post_ops_t operations, const SimclrOnednnNumbers *numbers)
 {
-  return dnnl_post_ops_append_sum (operations, 1, 0, dnnl_data_type_undef);
+  if (!numbers->scales)
+    return dnnl_post_ops_append_sum (operations, 1, 0, dnnl_data_type_undef);
+  return dnnl_post_ops_append_sum (operations, numbers->sum_scale, 0, numbers->sum_type);
+}
+
+/* They come as an argument of each run. */
+static dnnl_status_t
+set_scales (dnnl_primitive_attr_t attributes, const gfloat *scales, dnnl_dim_t n)
+{
+  return dnnl_primitive_attr_set_scales_mask (attributes, DNNL_ARG_WEIGHTS, 1);
+}
+
+gfloat
+_simclr_onednn_get_bias (gfloat bias, gfloat scale)
+{
+  return bias;
 }
 
 static dnnl_status_t
@@ -215,9 +252,23 @@ append_relu (dnnl_post_ops_t operations)
 }
 
 static dnnl_status_t
-append_sum (dnnl_post_ops_t operations)
+append_sum (dnnl_post_ops_t operations, const SimclrOnednnNumbers *numbers)
 {
-  return dnnl_post_ops_append_sum (operations, 1);
+  if (!numbers->scales)
+    return dnnl_post_ops_append_sum (operations, 1);
+  return dnnl_post_ops_append_sum_v2 (operations, numbers->sum_scale, numbers->sum_type);
+}
+
+static dnnl_status_t
+set_scales (dnnl_primitive_attr_t attributes, const gfloat *scales, dnnl_dim_t n)
+{
+  return dnnl_primitive_attr_set_output_scales (attributes, n, 1 << 1, scales);
+}
+
+gfloat
+_simclr_onednn_get_bias (gfloat bias, gfloat scale)
+{
+  return bias / scale;
 }
 
 static dnnl_status_t
@@ -277,23 +328,41 @@ is_blocked (SimclrOnednnDesc desc)
 
 #endif
 
+gboolean
+_simclr_onednn_vector_new (dnnl_memory_t *memory, dnnl_dim_t n, gpointer data, GError **error)
+{
+  const dnnl_dims_t sizes = {n};
+  OwnedDesc desc = desc_new (1, sizes, dnnl_f32, dnnl_a);
+  gboolean good = desc && _simclr_onednn_memory_new (memory, desc, data, error);
+
+  desc_free (desc);
+  return good;
+}
+
 gsize
 _simclr_onednn_desc_get_bytes (SimclrOnednnDesc desc)
 {
   return desc ? dnnl_memory_desc_get_size (desc) : 0;
 }
 
+const SimclrOnednnNumbers _simclr_onednn_float32 = {.x = dnnl_f32, .y = dnnl_f32};
+const SimclrOnednnNumbers _simclr_onednn_bfloat16 = {.x = dnnl_bf16, .y = dnnl_bf16};
+
 static gboolean
-create_attributes (Description *d, SimclrOnednnExtra extra)
+create_attributes (Description *d, const SimclrOnednnProblem *problem,
+    const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra)
 {
   dnnl_post_ops_t operations = NULL;
-  gboolean good = dnnl_primitive_attr_create (&d->attributes) == dnnl_success &&
-                  dnnl_primitive_attr_set_scratchpad_mode (
-                      d->attributes, dnnl_scratchpad_mode_user) == dnnl_success &&
-                  dnnl_post_ops_create (&operations) == dnnl_success &&
-                  (!(extra & SIMCLR_ONEDNN_SUM) || append_sum (operations) == dnnl_success) &&
-                  (!(extra & SIMCLR_ONEDNN_RELU) || append_relu (operations) == dnnl_success) &&
-                  dnnl_primitive_attr_set_post_ops (d->attributes, operations) == dnnl_success;
+  gboolean good =
+      dnnl_primitive_attr_create (&d->attributes) == dnnl_success &&
+      dnnl_primitive_attr_set_scratchpad_mode (d->attributes, dnnl_scratchpad_mode_user) ==
+          dnnl_success &&
+      dnnl_post_ops_create (&operations) == dnnl_success &&
+      (!numbers->scales || set_scales (d->attributes, numbers->scales + problem->first_out,
+                               problem->out) == dnnl_success) &&
+      (!(extra & SIMCLR_ONEDNN_SUM) || append_sum (operations, numbers) == dnnl_success) &&
+      (!(extra & SIMCLR_ONEDNN_RELU) || append_relu (operations) == dnnl_success) &&
+      dnnl_primitive_attr_set_post_ops (d->attributes, operations) == dnnl_success;
 
   if (operations)
     dnnl_post_ops_destroy (operations);
@@ -303,27 +372,28 @@ create_attributes (Description *d, SimclrOnednnExtra extra)
 /* Weights lie as oneDNN likes them; their gradient is float whatever the rest is. */
 static gboolean
 description_init (Description *d, SimclrOnednnDirection direction, const SimclrOnednnProblem *p,
-    gboolean bfloat16, SimclrOnednnExtra extra)
+    const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra)
 {
   const dnnl_dims_t x = {p->images, p->in, p->height, p->width};
   const dnnl_dims_t y = {p->images, p->out, p->out_height, p->out_width};
   const dnnl_dims_t weights = {p->out, p->in, p->kernel, p->kernel};
   const dnnl_dims_t bias = {p->out};
-  dnnl_data_type_t type = bfloat16 ? dnnl_bf16 : dnnl_f32;
-  dnnl_data_type_t weights_type = direction == SIMCLR_ONEDNN_BACKWARD_WEIGHTS ? dnnl_f32 : type;
+  dnnl_data_type_t weights_type = direction == SIMCLR_ONEDNN_BACKWARD_WEIGHTS
+                                      ? dnnl_f32
+                                      : _simclr_onednn_numbers_get_weights (numbers);
 
   *d = (Description){.strides = {p->stride, p->stride},
       .before = {p->top, p->left},
       .after = {p->bottom, p->right}};
-  d->x = desc_new (4, x, type, dnnl_nhwc);
-  d->y = desc_new (4, y, type, dnnl_nhwc);
+  d->x = desc_new (4, x, numbers->x, dnnl_nhwc);
+  d->y = desc_new (4, y, numbers->y, dnnl_nhwc);
   d->weights = desc_new (4, weights, weights_type, dnnl_format_tag_any);
   if (extra & SIMCLR_ONEDNN_BIAS) {
     d->bias = desc_new (1, bias, dnnl_f32, dnnl_a);
     if (!d->bias)
       return FALSE;
   }
-  return d->x && d->y && d->weights && create_attributes (d, extra);
+  return d->x && d->y && d->weights && create_attributes (d, p, numbers, extra);
 }
 
 static void
@@ -413,7 +483,8 @@ pick (SimclrOnednnPrimitive *self, SimclrOnednnDirection direction, const Descri
 
 gboolean
 _simclr_onednn_primitive_init (SimclrOnednnPrimitive *self, SimclrOnednnDirection direction,
-    const SimclrOnednnProblem *problem, gboolean bfloat16, SimclrOnednnExtra extra, GError **error)
+    const SimclrOnednnProblem *problem, const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra,
+    GError **error)
 {
   Description d, hint = {NULL};
   dnnl_primitive_desc_t forward = NULL;
@@ -423,9 +494,9 @@ _simclr_onednn_primitive_init (SimclrOnednnPrimitive *self, SimclrOnednnDirectio
   *self = (SimclrOnednnPrimitive){NULL};
   if (!engine)
     return FALSE;
-  good = description_init (&d, direction, problem, bfloat16, extra);
+  good = description_init (&d, direction, problem, numbers, extra);
   if (direction != SIMCLR_ONEDNN_FORWARD)
-    good = good && description_init (&hint, SIMCLR_ONEDNN_FORWARD, problem, bfloat16, 0) &&
+    good = good && description_init (&hint, SIMCLR_ONEDNN_FORWARD, problem, numbers, 0) &&
            create_nth (SIMCLR_ONEDNN_FORWARD, &hint, engine, NULL, 0, &forward) == dnnl_success;
   good = good && pick (self, direction, &d, problem, forward);
   if (forward)

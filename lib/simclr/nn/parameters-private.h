@@ -7,6 +7,7 @@
 typedef enum
 {
   SIMCLR_PARAMETER_WEIGHT,   /* convolution or dense weight: decays, adapts */
+  SIMCLR_PARAMETER_LOGITS,   /* weight of a linear layer over labels: decays, does not adapt */
   SIMCLR_PARAMETER_BIAS,     /* dense bias: neither */
   SIMCLR_PARAMETER_SCALE,    /* BatchNorm gamma: neither */
   SIMCLR_PARAMETER_SHIFT,    /* BatchNorm beta: neither */

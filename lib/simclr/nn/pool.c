@@ -82,6 +82,65 @@ max_pool_window (const Call *call, const Window *window, gsize y, const gboolean
     max_pool_channels (call, window, c, 1, y + c, half);
 }
 
+/* The larger ones, or what is not a number. */
+SIMCLR_INLINE SimclrVector
+larger (SimclrVector a, SimclrVector b)
+{
+  const SimclrBits take = (SimclrBits) (b > a) | (SimclrBits) (b != b);
+
+  return (SimclrVector) (((SimclrBits) b & take) | ((SimclrBits) a & ~take));
+}
+
+SIMCLR_INLINE void
+max_of_nine (const Call *call, const gsize values[9], gsize y, const gboolean half)
+{
+  gsize c = 0;
+
+  for (; c + SIMCLR_LANES <= call->channels; c += SIMCLR_LANES) {
+    SimclrVector best = _simclr_load_vector (call->in, values[0] + c, half);
+
+    for (guint i = 1; i < 9; i++)
+      best = larger (best, _simclr_load_vector (call->in, values[i] + c, half));
+    _simclr_store_vector (call->out, y + c, best, half);
+  }
+  for (; c < call->channels; c++) {
+    gfloat best = _simclr_load_value (call->in, values[0] + c, half);
+
+    for (guint i = 1; i < 9; i++) {
+      gfloat value = _simclr_load_value (call->in, values[i] + c, half);
+
+      best = value > best || value != value ? value : best;
+    }
+    _simclr_store_value (call->out, y + c, best, half);
+  }
+}
+
+/* Inference: which of the nine it was is of no interest, so taps in the padding may be another's double. */
+SIMCLR_MULTIVERSION
+static void
+max_pool_lines_only (guint thread, gsize begin, gsize end, gpointer data)
+{
+  const Call *call = data;
+
+  for (gsize line = begin; line < end; line++) {
+    gsize image = line / call->out_height, row = line % call->out_height;
+    gsize picture = image * call->height * call->width * call->channels;
+
+    for (gsize column = 0; column < call->out_width; column++) {
+      gsize y = (line * call->out_width + column) * call->channels;
+      Window window;
+
+      find_window (call, picture, row, column, &window);
+      for (guint i = window.count; i < 9; i++)
+        window.values[i] = window.values[0];
+      if (call->half)
+        max_of_nine (call, window.values, y, TRUE);
+      else
+        max_of_nine (call, window.values, y, FALSE);
+    }
+  }
+}
+
 SIMCLR_MULTIVERSION
 static void
 max_pool_lines (guint thread, gsize begin, gsize end, gpointer data)
@@ -119,7 +178,8 @@ _simclr_max_pool_forward (SimclrParallel *parallel, SimclrPrecision precision, g
       .out_height = (height + 1) / 2,
       .out_width = (width + 1) / 2};
 
-  _simclr_parallel_for (parallel, images * call.out_height, 1, max_pool_lines, &call);
+  _simclr_parallel_for (
+      parallel, images * call.out_height, 1, chosen ? max_pool_lines : max_pool_lines_only, &call);
 }
 
 /* The windows around a pixel, at most four: where their gradients begin, and which tap of them it is. */

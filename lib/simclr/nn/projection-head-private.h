@@ -21,10 +21,17 @@ SimclrProjectionHead *_simclr_projection_head_new_from (SimclrParameters *layout
     const gfloat *values, SimclrParameters *statistics_layout, const gfloat *statistics,
     GError **error);
 
+/* From here on only the first layers, 1 to all, are computed and trained: the output is that of the last of
+ * them, after its ReLU where it has one. */
+gboolean _simclr_projection_head_set_depth (
+    SimclrProjectionHead *self, guint layers, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 const SimclrParameterSet *_simclr_projection_head_get_parameters (SimclrProjectionHead *self);
+/* Those of the layers that are computed. Valid until the depth changes. */
+const SimclrParameterSet *_simclr_projection_head_get_used (SimclrProjectionHead *self);
 SimclrParameters *_simclr_projection_head_get_statistics_layout (SimclrProjectionHead *self);
 gfloat *_simclr_projection_head_get_statistics (SimclrProjectionHead *self);
-gsize _simclr_projection_head_get_output_size (SimclrProjectionHead *self);
+gsize _simclr_projection_head_get_output_size (SimclrProjectionHead *self); /* at that depth */
 guint _simclr_projection_head_get_layers (SimclrProjectionHead *self);
 /* Width of the hidden layers; 0 where there is none. */
 gsize _simclr_projection_head_get_hidden_size (SimclrProjectionHead *self);

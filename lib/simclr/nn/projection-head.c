@@ -28,8 +28,10 @@ typedef struct
 struct _SimclrProjectionHead
 {
   guint n_layers;
+  guint depth; /* layers in use */
   Layer layers[MOST_LAYERS];
   SimclrParameterSet parameters;
+  SimclrParameterSet used; /* those of the layers in use: a beginning of parameters */
   SimclrParameters *statistics_layout;
   gfloat *statistics;
 
@@ -105,6 +107,7 @@ build (guint layers, gsize in, gsize hidden, gsize out, GError **error)
         i + 1 == layers);
   if (!allocate_parameters (self, error))
     return NULL;
+  self->depth = layers;
   return g_steal_pointer (&self);
 }
 
@@ -214,6 +217,7 @@ _simclr_projection_head_free (SimclrProjectionHead *self)
   _simclr_aligned_free (self->parameters.values);
   _simclr_aligned_free (self->parameters.gradients);
   g_clear_pointer (&self->parameters.layout, _simclr_parameters_unref);
+  g_clear_pointer (&self->used.layout, _simclr_parameters_unref);
   g_clear_pointer (&self->statistics_layout, _simclr_parameters_unref);
   g_free (self->statistics);
   g_free (self);
@@ -223,6 +227,45 @@ const SimclrParameterSet *
 _simclr_projection_head_get_parameters (SimclrProjectionHead *self)
 {
   return &self->parameters;
+}
+
+/* Offsets follow from the tensors before, so that they are those of the whole table. */
+static SimclrParameters *
+copy_beginning (SimclrProjectionHead *self)
+{
+  SimclrParameters *layout = _simclr_parameters_new ();
+  const Layer *last = &self->layers[self->depth - 1];
+  const guint end = MAX (last->scale, last->shift);
+
+  for (guint i = 0; i <= end; i++) {
+    const SimclrParameter *tensor = _simclr_parameters_get (self->parameters.layout, i);
+
+    _simclr_parameters_add (layout, tensor->name, tensor->kind, tensor->n_dims, tensor->shape);
+  }
+  return layout;
+}
+
+gboolean
+_simclr_projection_head_set_depth (SimclrProjectionHead *self, guint layers, GError **error)
+{
+  if (layers < 1 || layers > self->n_layers) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_VALUE,
+        "layer %u of a projection head that has %u", layers, self->n_layers);
+    return FALSE;
+  }
+  self->depth = layers;
+  g_clear_pointer (&self->used.layout, _simclr_parameters_unref);
+  return TRUE;
+}
+
+const SimclrParameterSet *
+_simclr_projection_head_get_used (SimclrProjectionHead *self)
+{
+  if (!self->used.layout) {
+    self->used = self->parameters;
+    self->used.layout = copy_beginning (self);
+  }
+  return &self->used;
 }
 
 SimclrParameters *
@@ -240,7 +283,7 @@ _simclr_projection_head_get_statistics (SimclrProjectionHead *self)
 gsize
 _simclr_projection_head_get_output_size (SimclrProjectionHead *self)
 {
-  return self->layers[self->n_layers - 1].out;
+  return self->layers[self->depth - 1].out;
 }
 
 guint
@@ -317,7 +360,7 @@ _simclr_projection_head_forward (SimclrProjectionHead *self, SimclrParallel *par
   if (!prepare_batch (self, parallel, rows, error))
     return NULL;
   self->input = h;
-  for (guint i = 0; i < self->n_layers; i++) {
+  for (guint i = 0; i < self->depth; i++) {
     Layer *layer = &self->layers[i];
     gboolean last = i + 1 == self->n_layers;
     gfloat *moments = layer->moments;
@@ -342,7 +385,7 @@ _simclr_projection_head_backward (
   gfloat *gradients = self->parameters.gradients;
   const gfloat *dy = dz;
 
-  for (guint i = self->n_layers; i-- > 0;) {
+  for (guint i = self->depth; i-- > 0;) {
     Layer *layer = &self->layers[i];
     gboolean last = i + 1 == self->n_layers;
     gfloat *moments = layer->moments, *dproduct = self->gradients[0];
@@ -363,7 +406,7 @@ _simclr_projection_head_backward (
 void
 _simclr_projection_head_commit (SimclrProjectionHead *self)
 {
-  for (guint i = 0; i < self->n_layers; i++) {
+  for (guint i = 0; i < self->depth; i++) {
     const Layer *layer = &self->layers[i];
 
     _simclr_batchnorm_update_running (layer->moments, layer->moments + layer->out, self->rows,
@@ -381,7 +424,7 @@ _simclr_projection_head_infer (SimclrProjectionHead *self, SimclrParallel *paral
 
   if (!prepare_batch (self, parallel, rows, error))
     return FALSE;
-  for (guint i = 0; i < self->n_layers; i++) {
+  for (guint i = 0; i < self->depth; i++) {
     Layer *layer = &self->layers[i];
     gboolean last = i + 1 == self->n_layers;
     const gfloat *variance = self->statistics + statistics_offset (self, layer->variance);
@@ -395,7 +438,7 @@ _simclr_projection_head_infer (SimclrProjectionHead *self, SimclrParallel *paral
         self->statistics + statistics_offset (self, layer->mean), inverse,
         values + offset_of (self, layer->scale),
         last ? NULL : values + offset_of (self, layer->shift), NULL, !last,
-        last ? z : layer->output, self->scratch);
+        i + 1 == self->depth ? z : layer->output, self->scratch);
     input = layer->output;
   }
   return TRUE;

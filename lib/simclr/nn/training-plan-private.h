@@ -17,6 +17,8 @@ gsize _simclr_training_plan_get_bytes (SimclrTrainingPlan *self);
 
 /* Takes the pictures of the next forward up: (images, size, size, 3). */
 void _simclr_training_plan_set_pictures (SimclrTrainingPlan *self, const gfloat *pictures);
+/* The same, between forward and backward, rounded to the plan's precision. */
+void _simclr_training_plan_get_pictures (SimclrTrainingPlan *self, gfloat *pictures);
 
 /* The values (as the layout says) changed: lets the convolutions repack. Borrowed until the next call. */
 void _simclr_training_plan_set_values (SimclrTrainingPlan *self, const gfloat *values);

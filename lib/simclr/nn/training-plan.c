@@ -287,6 +287,17 @@ _simclr_training_plan_set_pictures (SimclrTrainingPlan *self, const gfloat *pict
     _simclr_store_value (to, i, pictures[i], half);
 }
 
+void
+_simclr_training_plan_get_pictures (SimclrTrainingPlan *self, gfloat *pictures)
+{
+  const gsize values = self->images * _simclr_resnet_get_floats (self->resnet, 0);
+  const gboolean half = self->precision == SIMCLR_PRECISION_BFLOAT16;
+  gconstpointer from = memory (self, self->pictures);
+
+  for (gsize i = 0; i < values; i++)
+    pictures[i] = _simclr_load_value (from, i, half);
+}
+
 static const gfloat *
 value_of (SimclrTrainingPlan *self, guint parameter)
 {

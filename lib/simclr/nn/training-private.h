@@ -34,6 +34,8 @@ void _simclr_training_set_frozen (SimclrTraining *self, gboolean frozen);
  * odd number of views goes whole. */
 const gfloat *_simclr_training_forward (
     SimclrTraining *self, const gfloat *pictures, gsize n_views, GError **error);
+/* The last forward's pictures, before going backward; in one part rounded to the plan's precision. */
+void _simclr_training_get_pictures (SimclrTraining *self, gfloat *pictures);
 /* Gradient of the embeddings to the parameters' gradients. Once for each forward. */
 void _simclr_training_backward (SimclrTraining *self, const gfloat *gradient);
 /* The optimizer changed the values: takes the last forward's statistics into the running ones, once for

@@ -262,6 +262,15 @@ _simclr_training_forward (
   return self->embeddings;
 }
 
+void
+_simclr_training_get_pictures (SimclrTraining *self, gfloat *pictures)
+{
+  if (self->parts == 1)
+    _simclr_training_plan_get_pictures (find_plan (self, self->views), pictures);
+  else
+    memcpy (pictures, self->pictures, self->views * picture_floats (self) * sizeof (gfloat));
+}
+
 static void
 add_gradients (guint thread, gsize begin, gsize end, gpointer data)
 {

@@ -29,7 +29,17 @@ struct _SimclrWeights
   gfloat *head_values;
   SimclrParameters *head_statistics_layout;
   gfloat *head_statistics;
+
+  /* Linear layer over labels, of a fine-tuned encoder; layout NULL where there is none. */
+  SimclrParameters *classifier_layout; /* _simclr_classifier_layout_new() */
+  gfloat *classifier_values;
+  guint head_layer; /* of the projection head, that it sees; 0: the representation */
+  gchar **labels;   /* one for each logit */
 };
+
+/* fc.weight (n_labels, size) and fc.bias (n_labels). */
+SimclrParameters *_simclr_classifier_layout_new (
+    gsize n_labels, gsize size) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Empty weights of a shape: values are zero; fills in stem and input size where auto / 0. */
 SimclrWeights *_simclr_weights_new (SimclrArchitecture architecture, gdouble width, SimclrStem stem,
@@ -38,3 +48,6 @@ SimclrWeights *_simclr_weights_new (SimclrArchitecture architecture, gdouble wid
 /* Takes the layouts' references and copies the floats. */
 void _simclr_weights_set_head (SimclrWeights *self, SimclrParameters *layout, const gfloat *values,
     SimclrParameters *statistics_layout, const gfloat *statistics);
+/* Takes the layout's reference and copies the rest. */
+void _simclr_weights_set_classifier (SimclrWeights *self, SimclrParameters *layout,
+    const gfloat *values, guint head_layer, const gchar *const *labels);

@@ -12,8 +12,8 @@
 /**
  * SimclrWeights:
  *
- * The weights of a residual encoder, with its running statistics and, where training left one, its
- * projection head. Immutable once made, so any number of threads may read one at the same time.
+ * The weights of a residual encoder, with its running statistics and, where training left them, its
+ * projection head and its linear layer over labels. Immutable once made, so any number of threads may read one at the same time.
  */
 G_DEFINE_BOXED_TYPE (SimclrWeights, simclr_weights, simclr_weights_ref, simclr_weights_unref)
 
@@ -130,6 +130,29 @@ _simclr_weights_set_head (SimclrWeights *self, SimclrParameters *layout, const g
       g_memdup2 (statistics, _simclr_parameters_get_floats (statistics_layout) * sizeof (gfloat));
 }
 
+SimclrParameters *
+_simclr_classifier_layout_new (gsize n_labels, gsize size)
+{
+  SimclrParameters *layout = _simclr_parameters_new ();
+  const gsize shape[2] = {n_labels, size};
+
+  _simclr_parameters_add (layout, "fc.weight", SIMCLR_PARAMETER_LOGITS, 2, shape);
+  _simclr_parameters_add (layout, "fc.bias", SIMCLR_PARAMETER_BIAS, 1, shape);
+  return layout;
+}
+
+void
+_simclr_weights_set_classifier (SimclrWeights *self, SimclrParameters *layout, const gfloat *values,
+    guint head_layer, const gchar *const *labels)
+{
+  g_assert (self->classifier_layout == NULL);
+  self->classifier_layout = layout;
+  self->classifier_values =
+      g_memdup2 (values, _simclr_parameters_get_floats (layout) * sizeof (gfloat));
+  self->head_layer = head_layer;
+  self->labels = g_strdupv ((gchar **) labels);
+}
+
 /**
  * simclr_weights_adapt:
  * @self: weights
@@ -169,6 +192,9 @@ simclr_weights_adapt (
   if (self->head_layout)
     _simclr_weights_set_head (copy, _simclr_parameters_ref (self->head_layout), self->head_values,
         _simclr_parameters_ref (self->head_statistics_layout), self->head_statistics);
+  if (self->classifier_layout)
+    _simclr_weights_set_classifier (copy, _simclr_parameters_ref (self->classifier_layout),
+        self->classifier_values, self->head_layer, (const gchar *const *) self->labels);
   return copy;
 }
 
@@ -204,6 +230,9 @@ simclr_weights_unref (SimclrWeights *self)
   g_free (self->statistics);
   g_free (self->head_values);
   g_free (self->head_statistics);
+  g_clear_pointer (&self->classifier_layout, _simclr_parameters_unref);
+  g_free (self->classifier_values);
+  g_strfreev (self->labels);
   g_free (self->name);
   g_free (self);
 }
@@ -289,6 +318,20 @@ simclr_weights_get_embedding_size (SimclrWeights *self, SimclrOutput output)
 }
 
 /**
+ * simclr_weights_get_labels:
+ * @self: weights
+ *
+ * Returns: (transfer full) (nullable) (array zero-terminated=1): the labels that a fine-tuned encoder tells
+ *   apart, in the order of the rows of `fc.weight`; numbers from 0 where the file does not name them; %NULL
+ *   where there is no linear layer over labels
+ */
+gchar **
+simclr_weights_get_labels (SimclrWeights *self)
+{
+  return self->classifier_layout ? g_strdupv (self->labels) : NULL;
+}
+
+/**
  * simclr_weights_get_step:
  * @self: weights
  *
@@ -321,7 +364,7 @@ are_finite (const gfloat *restrict values, gsize n)
  * simclr_weights_are_finite:
  * @self: weights
  *
- * Returns: whether all numbers of the encoder and its projection head are finite; those of a training run that
+ * Returns: whether all numbers of the encoder and its heads are finite; those of a training run that
  *   diverged are not
  */
 gboolean
@@ -334,5 +377,8 @@ simclr_weights_are_finite (SimclrWeights *self)
          (self->head_layout == NULL ||
              (are_finite (self->head_values, _simclr_parameters_get_floats (self->head_layout)) &&
                  are_finite (self->head_statistics,
-                     _simclr_parameters_get_floats (self->head_statistics_layout))));
+                     _simclr_parameters_get_floats (self->head_statistics_layout)))) &&
+         (self->classifier_layout == NULL ||
+             are_finite (
+                 self->classifier_values, _simclr_parameters_get_floats (self->classifier_layout)));
 }

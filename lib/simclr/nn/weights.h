@@ -43,6 +43,8 @@ guint simclr_weights_get_embedding_size (SimclrWeights *self, SimclrOutput outpu
 SIMCLR_API
 gboolean simclr_weights_are_finite (SimclrWeights *self);
 SIMCLR_API
+gchar **simclr_weights_get_labels (SimclrWeights *self) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
 guint64 simclr_weights_get_step (SimclrWeights *self);
 
 G_END_DECLS

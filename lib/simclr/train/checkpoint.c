@@ -66,10 +66,14 @@ simclr_trainer_save (SimclrTrainer *self, const gchar *path, GError **error)
   writer = _simclr_safetensors_writer_new ();
   _simclr_weights_file_add (writer, weights);
   _simclr_optimizer_save (self->encoder_state, writer);
-  _simclr_optimizer_save (self->head_state, writer);
+  if (self->supervision)
+    _simclr_supervision_save (self->supervision, writer);
+  else
+    _simclr_optimizer_save (self->head_state, writer);
   if (self->negatives)
     _simclr_negatives_save (self->negatives, writer);
-  _simclr_online_probe_save (self->probe, writer);
+  if (self->probe)
+    _simclr_online_probe_save (self->probe, writer);
   _simclr_safetensors_writer_set_metadata (
       writer, "optimizer", optimizer_nick (self->optimizer.method));
   set_number (writer, "training_step", self->step);
@@ -124,6 +128,11 @@ read_head (SimclrTrainer *self, SimclrWeights *weights, GError **error)
 {
   g_autoptr (SimclrProjectionHead) head = NULL;
 
+  if (weights->classifier_layout) {
+    g_set_error_literal (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+        "it was fine-tuned on labels, and is resumed with loss=cross-entropy or distillation only");
+    return NULL;
+  }
   if (!weights->head_layout) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
         "training cannot be resumed from it: it has no projection head");
@@ -134,14 +143,51 @@ read_head (SimclrTrainer *self, SimclrWeights *weights, GError **error)
   return head && check_head (self, head, weights, error) ? g_steal_pointer (&head) : NULL;
 }
 
+/* The linear layer over the same labels, behind the same layer. */
+static gboolean
+check_classifier (SimclrTrainer *self, SimclrWeights *weights, GError **error)
+{
+  const SimclrSupervisionSettings settings = _simclr_trainer_get_supervision_settings (self);
+  const gchar *const *labels = _simclr_supervision_get_labels (&settings, error);
+
+  if (!labels)
+    return FALSE;
+  if (!weights->classifier_layout) {
+    g_set_error_literal (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+        "it was not fine-tuned: it has no linear layer over labels (fc.weight)");
+    return FALSE;
+  }
+  if (!check_setting ("head-layer", weights->head_layer, self->head_layer, error))
+    return FALSE;
+  if (!g_strv_equal (labels, (const gchar *const *) weights->labels)) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_MISMATCH,
+        "it was trained on other labels: %u, the first \"%s\", not %u, the first \"%s\"",
+        g_strv_length (weights->labels), weights->labels[0], g_strv_length ((gchar **) labels),
+        labels[0]);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* head stays NULL where there is no contrast. */
+static gboolean
+check_heads (
+    SimclrTrainer *self, SimclrWeights *weights, SimclrProjectionHead **head, GError **error)
+{
+  if (!_simclr_loss_is_contrastive (self->loss))
+    return check_classifier (self, weights, error);
+  *head = read_head (self, weights, error);
+  return *head != NULL;
+}
+
 /**
  * simclr_trainer_resume:
  * @self: a trainer that has not taken a step
  * @path: (type filename): a file that simclr_trainer_save() wrote
  * @error: return location for an error
  *
- * Takes up training where the file left it: projection head, optimizer state and position. The encoder has
- * to be made from simclr_trainer_get_weights().
+ * Takes up training where the file left it: heads, optimizer state and position. The encoder has
+ * to be made from simclr_trainer_get_weights(). Labels and teacher are set before.
  *
  * Returns: %FALSE with @error set when the file is not sound (%SIMCLR_ERROR_FORMAT) or was made with other
  *   settings (%SIMCLR_ERROR_MISMATCH)
@@ -162,9 +208,9 @@ simclr_trainer_resume (SimclrTrainer *self, const gchar *path, GError **error)
   if (!file)
     return FALSE;
   weights = _simclr_weights_file_read (file, error);
-  if (weights && check_optimizer (self, file, error))
-    head = read_head (self, weights, error);
-  if (!head || !get_number (file, "training_step", &step, error) ||
+  if (!weights || !check_optimizer (self, file, error) ||
+      !check_heads (self, weights, &head, error) ||
+      !get_number (file, "training_step", &step, error) ||
       !get_number (file, "pairs_seen", &pairs_seen, error) ||
       !get_number (file, "skipped_steps", &skipped, error)) {
     g_prefix_error (error, "%s: ", path);

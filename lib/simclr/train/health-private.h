@@ -11,14 +11,18 @@
 typedef struct
 {
   guint64 steps;
-  gdouble mean;   /* running, of the loss */
-  gdouble lowest; /* that it ever was */
-  guint collapse; /* steps in a row that speak against the present verdict */
+  gdouble mean;           /* running, of the loss */
+  gdouble lowest;         /* that it was, slowly forgotten while learning is good */
+  gdouble accuracy, best; /* the same of the accuracy, contrastive or of labels */
+  gdouble first_norm;     /* of the weights, before this run changed them */
+  guint collapse;         /* steps in a row that speak against the present verdict */
   guint divergence;
   gboolean collapsed;
   gboolean diverging;
 } SimclrHealth;
 
-/* Takes up a step that was not skipped, and writes the verdicts collapsed and diverging into it. sides: the
- * smaller of views and projection-size, the most that the effective rank could be. */
-void _simclr_health_update (SimclrHealth *self, SimclrTrainingStatistics *statistics, gsize sides);
+/* Takes up a step, and writes collapsed, diverging and sound into it; one that was skipped changes no verdict.
+ * sides: the smaller of views and projection-size, the most that the effective rank could be; 0 where there are no
+ * projections. candidates: that one is to be found among. */
+void _simclr_health_update (
+    SimclrHealth *self, SimclrTrainingStatistics *statistics, gsize sides, gsize candidates);

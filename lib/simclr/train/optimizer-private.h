@@ -25,6 +25,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrOptimizerState, _simclr_optimizer_free)
 
 /* Sum of squares of all gradients; not finite when any gradient is not. */
 gdouble _simclr_gradient_sum_of_squares (SimclrParallel *parallel, const SimclrParameterSet *set);
+/* The same of the values. */
+gdouble _simclr_sum_of_squares_of_values (SimclrParallel *parallel, const SimclrParameterSet *set);
 
 /* One update of the values. */
 void _simclr_optimizer_step (

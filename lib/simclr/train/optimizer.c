@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define PIECE_FLOATS 16384
-#define GRADIENT_BLOCKS 256
+#define SUM_BLOCKS 256
 #define ADAMW_BETA2 0.999
 #define ADAMW_EPSILON 1e-8
 
@@ -92,48 +92,63 @@ _simclr_optimizer_free (SimclrOptimizerState *self)
 
 typedef struct
 {
-  const gfloat *gradients;
+  const gfloat *x;
   gsize floats;
   gsize block;
-  gdouble sums[GRADIENT_BLOCKS];
-} GradientSum;
+  gdouble sums[SUM_BLOCKS];
+} SumOfSquares;
 
 static void
-sum_gradient_blocks (guint thread, gsize begin, gsize end, gpointer data)
+sum_blocks (guint thread, gsize begin, gsize end, gpointer data)
 {
-  GradientSum *self = data;
+  SumOfSquares *self = data;
 
   for (gsize i = begin; i < end; i++) {
     gsize first = MIN (i * self->block, self->floats);
 
     self->sums[i] =
-        _simclr_sum_of_squares (self->gradients + first, MIN (self->block, self->floats - first));
+        _simclr_sum_of_squares (self->x + first, MIN (self->block, self->floats - first));
   }
+}
+
+/* The same for any number of threads. */
+static gdouble
+sum_of_squares (SimclrParallel *parallel, const gfloat *x, gsize floats)
+{
+  SumOfSquares self = {.x = x, .floats = floats, .block = (floats + SUM_BLOCKS - 1) / SUM_BLOCKS};
+  gdouble sum = 0;
+
+  _simclr_parallel_for (parallel, SUM_BLOCKS, 1, sum_blocks, &self);
+  for (guint i = 0; i < SUM_BLOCKS; i++)
+    sum += self.sums[i];
+  return sum;
 }
 
 gdouble
 _simclr_gradient_sum_of_squares (SimclrParallel *parallel, const SimclrParameterSet *set)
 {
-  GradientSum self = {set->gradients, _simclr_parameters_get_floats (set->layout)};
-  gdouble sum = 0;
+  return sum_of_squares (parallel, set->gradients, _simclr_parameters_get_floats (set->layout));
+}
 
-  self.block = (self.floats + GRADIENT_BLOCKS - 1) / GRADIENT_BLOCKS;
-  _simclr_parallel_for (parallel, GRADIENT_BLOCKS, 1, sum_gradient_blocks, &self);
-  for (guint i = 0; i < GRADIENT_BLOCKS; i++)
-    sum += self.sums[i];
-  return sum;
+gdouble
+_simclr_sum_of_squares_of_values (SimclrParallel *parallel, const SimclrParameterSet *set)
+{
+  return sum_of_squares (parallel, set->values, _simclr_parameters_get_floats (set->layout));
 }
 
 static gboolean
-is_weight (SimclrOptimizerState *self, guint tensor)
+adapts (SimclrOptimizerState *self, guint tensor)
 {
   return _simclr_parameters_get (self->layout, tensor)->kind == SIMCLR_PARAMETER_WEIGHT;
 }
 
-static gfloat
+static gdouble
 get_decay (SimclrOptimizerState *self, guint tensor)
 {
-  return is_weight (self, tensor) ? (gfloat) self->settings.weight_decay : 0.0f;
+  gboolean decays = adapts (self, tensor) ||
+                    _simclr_parameters_get (self->layout, tensor)->kind == SIMCLR_PARAMETER_LOGITS;
+
+  return decays ? self->settings.weight_decay : 0;
 }
 
 static void
@@ -144,9 +159,9 @@ measure_pieces (guint thread, gsize begin, gsize end, gpointer data)
   for (gsize i = begin; i < end; i++) {
     Piece *piece = &g_array_index (self->pieces, Piece, i);
 
-    if (is_weight (self, piece->tensor))
+    if (adapts (self, piece->tensor))
       _simclr_lars_norms (self->values + piece->offset, self->gradients + piece->offset,
-          piece->count, get_decay (self, piece->tensor), &piece->weights, &piece->updates);
+          piece->count, (gfloat) get_decay (self, piece->tensor), &piece->weights, &piece->updates);
   }
 }
 
@@ -162,7 +177,7 @@ adapt_rates (SimclrOptimizerState *self, gdouble learning_rate)
       weights += g_array_index (self->pieces, Piece, i).weights;
       updates += g_array_index (self->pieces, Piece, i).updates;
     }
-    if (is_weight (self, tensor) && weights > 0 && updates > 0)
+    if (adapts (self, tensor) && weights > 0 && updates > 0)
       trust = self->settings.trust_coefficient * sqrt (weights) / sqrt (updates);
     self->rates[tensor] = learning_rate * trust;
   }
@@ -178,7 +193,7 @@ update_lars (guint thread, gsize begin, gsize end, gpointer data)
 
     _simclr_lars_update (self->values + piece->offset, self->gradients + piece->offset,
         self->momentum + piece->offset, piece->count, (gfloat) self->rates[piece->tensor],
-        (gfloat) self->settings.momentum, get_decay (self, piece->tensor));
+        (gfloat) self->settings.momentum, (gfloat) get_decay (self, piece->tensor));
   }
 }
 
@@ -192,7 +207,7 @@ update_sgd (guint thread, gsize begin, gsize end, gpointer data)
 
     _simclr_sgd_update (self->values + piece->offset, self->gradients + piece->offset,
         self->momentum + piece->offset, piece->count, (gfloat) self->rates[piece->tensor],
-        (gfloat) self->settings.momentum, get_decay (self, piece->tensor));
+        (gfloat) self->settings.momentum, (gfloat) get_decay (self, piece->tensor));
   }
 }
 
@@ -213,9 +228,8 @@ update_adamw (guint thread, gsize begin, gsize end, gpointer data)
   for (gsize i = begin; i < end; i++) {
     const Piece *piece = &g_array_index (self->pieces, Piece, i);
     gdouble rate = self->rates[piece->tensor];
-    gdouble decay = is_weight (self, piece->tensor) ? self->settings.weight_decay : 0;
 
-    factors.shrink = (gfloat) (1 - rate * decay);
+    factors.shrink = (gfloat) (1 - rate * get_decay (self, piece->tensor));
     factors.rate = (gfloat) (rate / (1 - pow (beta1, steps)));
     _simclr_adamw_update (self->values + piece->offset, self->gradients + piece->offset,
         self->momentum + piece->offset, self->square + piece->offset, piece->count, &factors);

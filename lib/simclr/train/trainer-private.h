@@ -10,11 +10,13 @@
 #include <simclr/train/negatives-private.h>
 #include <simclr/train/online-probe-private.h>
 #include <simclr/train/optimizer-private.h>
+#include <simclr/train/schedule-private.h>
+#include <simclr/train/supervision-private.h>
 
 /**
  * SimclrTrainer:
  *
- * Trains an [class@Encoder] by contrastive loss. Settings are properties, read at the first step. One
+ * Trains an [class@Encoder]: by contrastive loss, on labels, or from a teacher. Settings are properties, read at the first step. One
  * caller at a time.
  */
 struct _SimclrTrainer
@@ -30,12 +32,14 @@ struct _SimclrTrainer
   guint projection_layers;
   guint projection_hidden;
   guint projection_size;
+  guint head_layer;
+  gdouble distillation_temperature;
+  gchar **labels;         /* NULL: none were set */
+  SimclrWeights *teacher; /* NULL: none was set */
   SimclrOptimizerSettings optimizer;
   gdouble learning_rate;
   SimclrLearningRateScaling scaling;
-  SimclrSchedule schedule;
-  guint64 warmup_steps;
-  guint64 total_steps;
+  SimclrScheduleSettings schedule;
   guint64 seed;
 
   guint64 step;
@@ -46,14 +50,16 @@ struct _SimclrTrainer
   SimclrProjectionHead *head;
   SimclrOptimizerState *encoder_state;
   SimclrOptimizerState *head_state;
-  SimclrNegatives *negatives; /* NULL: none */
-  SimclrOnlineProbe *probe;   /* learns when batches have labels */
+  SimclrNegatives *negatives;     /* NULL: none */
+  SimclrOnlineProbe *probe;       /* learns when batches have labels */
+  SimclrSupervision *supervision; /* in place of the four above where loss is not contrastive */
 
   /* From resume to the first step */
   SimclrWeights *resumed;
   SimclrSafetensors *resumed_file;
 
   SimclrHealth health;
+  gboolean is_idle; /* this step's batch had nothing to learn from */
 
   /* One step's memory */
   gsize memory_rows;
@@ -61,5 +67,7 @@ struct _SimclrTrainer
   gfloat *dh, *dz, *scratch;
   gdouble *doubles; /* of the statistics */
 };
+
+SimclrSupervisionSettings _simclr_trainer_get_supervision_settings (SimclrTrainer *self);
 
 void _simclr_trainer_install_properties (GObjectClass *object_class);

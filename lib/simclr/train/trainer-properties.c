@@ -16,6 +16,8 @@ enum
   PROP_PROJECTION_LAYERS,
   PROP_PROJECTION_HIDDEN,
   PROP_PROJECTION_SIZE,
+  PROP_HEAD_LAYER,
+  PROP_DISTILLATION_TEMPERATURE,
   PROP_OPTIMIZER,
   PROP_LEARNING_RATE,
   PROP_LEARNING_RATE_SCALING,
@@ -25,6 +27,8 @@ enum
   PROP_SCHEDULE,
   PROP_WARMUP_STEPS,
   PROP_TOTAL_STEPS,
+  PROP_RESTART_STEPS,
+  PROP_RESTART_FACTOR,
   PROP_SEED,
   PROP_STEP,
   PROP_PAIRS_SEEN,
@@ -67,6 +71,12 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   case PROP_PROJECTION_SIZE:
     g_value_set_uint (value, self->projection_size);
     break;
+  case PROP_HEAD_LAYER:
+    g_value_set_uint (value, self->head_layer);
+    break;
+  case PROP_DISTILLATION_TEMPERATURE:
+    g_value_set_double (value, self->distillation_temperature);
+    break;
   case PROP_OPTIMIZER:
     g_value_set_enum (value, (gint) self->optimizer.method);
     break;
@@ -86,13 +96,19 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     g_value_set_double (value, self->optimizer.trust_coefficient);
     break;
   case PROP_SCHEDULE:
-    g_value_set_enum (value, (gint) self->schedule);
+    g_value_set_enum (value, (gint) self->schedule.shape);
     break;
   case PROP_WARMUP_STEPS:
-    g_value_set_uint64 (value, self->warmup_steps);
+    g_value_set_uint64 (value, self->schedule.warmup_steps);
     break;
   case PROP_TOTAL_STEPS:
-    g_value_set_uint64 (value, self->total_steps);
+    g_value_set_uint64 (value, self->schedule.total_steps);
+    break;
+  case PROP_RESTART_STEPS:
+    g_value_set_uint64 (value, self->schedule.restart_steps);
+    break;
+  case PROP_RESTART_FACTOR:
+    g_value_set_uint (value, self->schedule.restart_factor);
     break;
   case PROP_SEED:
     g_value_set_uint64 (value, self->seed);
@@ -144,6 +160,12 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   case PROP_PROJECTION_SIZE:
     self->projection_size = g_value_get_uint (value);
     break;
+  case PROP_HEAD_LAYER:
+    self->head_layer = g_value_get_uint (value);
+    break;
+  case PROP_DISTILLATION_TEMPERATURE:
+    self->distillation_temperature = g_value_get_double (value);
+    break;
   case PROP_OPTIMIZER:
     self->optimizer.method = (SimclrOptimizer) g_value_get_enum (value);
     break;
@@ -163,13 +185,19 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     self->optimizer.trust_coefficient = g_value_get_double (value);
     break;
   case PROP_SCHEDULE:
-    self->schedule = (SimclrSchedule) g_value_get_enum (value);
+    self->schedule.shape = (SimclrSchedule) g_value_get_enum (value);
     break;
   case PROP_WARMUP_STEPS:
-    self->warmup_steps = g_value_get_uint64 (value);
+    self->schedule.warmup_steps = g_value_get_uint64 (value);
     break;
   case PROP_TOTAL_STEPS:
-    self->total_steps = g_value_get_uint64 (value);
+    self->schedule.total_steps = g_value_get_uint64 (value);
+    break;
+  case PROP_RESTART_STEPS:
+    self->schedule.restart_steps = g_value_get_uint64 (value);
+    break;
+  case PROP_RESTART_FACTOR:
+    self->schedule.restart_factor = g_value_get_uint (value);
     break;
   case PROP_SEED:
     self->seed = g_value_get_uint64 (value);
@@ -186,9 +214,9 @@ static void
 install_loss_properties (void)
 {
   properties[PROP_LOSS] = g_param_spec_enum (
-      "loss", "Loss", "The contrastive loss.", SIMCLR_TYPE_LOSS, SIMCLR_LOSS_NT_XENT, READWRITE);
+      "loss", "Loss", "What training minimises.", SIMCLR_TYPE_LOSS, SIMCLR_LOSS_NT_XENT, READWRITE);
   properties[PROP_TEMPERATURE] = g_param_spec_double ("temperature", "Temperature",
-      "Temperature of the contrastive loss; a lower one gives the hardest negatives more weight.",
+      "Temperature of contrastive losses; a lower one gives the hardest negatives more weight.",
       0.001, 1000, 0.1, READWRITE);
   properties[PROP_MARGIN] = g_param_spec_double ("margin", "Margin",
       "How much more similar (cosine) the positive shall be than a negative; for "
@@ -215,6 +243,15 @@ install_loss_properties (void)
       0, READWRITE);
   properties[PROP_PROJECTION_SIZE] = g_param_spec_uint ("projection-size", "Projection size",
       "Outputs of the projection head.", 1, 65536, 128, READWRITE);
+  properties[PROP_HEAD_LAYER] = g_param_spec_uint ("head-layer", "Head layer",
+      "Layers of the projection head that become part of the encoder, with the linear layer over "
+      "labels behind them; 0: it sees the representation. For loss=cross-entropy and distillation.",
+      0, 3, 0, READWRITE);
+  properties[PROP_DISTILLATION_TEMPERATURE] = g_param_spec_double ("distillation-temperature",
+      "Distillation temperature",
+      "How much loss=distillation softens the probabilities of teacher and student: their logits "
+      "are divided by it.",
+      0.01, 1000, 1, READWRITE);
   properties[PROP_SEED] = g_param_spec_uint64 ("seed", "Seed",
       "Seed of the projection head's initial weights.", 0, G_MAXUINT64, 0, READWRITE);
 }
@@ -252,6 +289,11 @@ install_schedule_properties (void)
       "Steps of the whole training: the cosine ends there, and the run with it; 0: no end, the "
       "rate stays constant.",
       0, G_MAXUINT64, 0, READWRITE);
+  properties[PROP_RESTART_STEPS] = g_param_spec_uint64 ("restart-steps", "Restart steps",
+      "Steps of the first cycle of schedule=cosine-restarts.", 1, G_MAXUINT64, 10000, READWRITE);
+  properties[PROP_RESTART_FACTOR] = g_param_spec_uint ("restart-factor", "Restart factor",
+      "Each cycle of schedule=cosine-restarts is so many times as long as the one before.", 1, 1000,
+      1, READWRITE);
   properties[PROP_STEP] = g_param_spec_uint64 (
       "step", "Step", "Steps since step 0, skipped ones included.", 0, G_MAXUINT64, 0, READABLE);
   properties[PROP_PAIRS_SEEN] = g_param_spec_uint64 (

@@ -1,4 +1,4 @@
-/* Contrastive training: one step over encoder and projection head.
+/* Training: one step over encoder and head.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/train/trainer-private.h>
 
@@ -8,7 +8,6 @@
 #include <simclr/loss/loss-private.h>
 #include <simclr/nn/encoder-private.h>
 #include <simclr/nn/forward-pass-private.h>
-#include <simclr/train/schedule-private.h>
 #include <math.h>
 #include <string.h>
 
@@ -26,6 +25,9 @@ simclr_trainer_finalize (GObject *object)
   g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
   g_clear_pointer (&self->negatives, _simclr_negatives_free);
   g_clear_pointer (&self->probe, _simclr_online_probe_free);
+  g_clear_pointer (&self->supervision, _simclr_supervision_free);
+  g_clear_pointer (&self->teacher, simclr_weights_unref);
+  g_strfreev (self->labels);
   _simclr_aligned_free (self->memory);
   g_free (self->doubles);
   g_clear_object (&self->encoder);
@@ -79,12 +81,71 @@ begin_probe (SimclrTrainer *self, gsize size, GError **error)
   return !self->resumed_file || _simclr_online_probe_load (self->probe, self->resumed_file, error);
 }
 
-/* Head and optimizer states for the first encoder that a pass comes from. */
+/* The norm of encoder and head. */
+static gdouble
+measure_weights (SimclrTrainer *self)
+{
+  SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
+  const gdouble encoder =
+      _simclr_sum_of_squares_of_values (parallel, _simclr_encoder_get_parameters (self->encoder));
+  const gdouble head = self->supervision
+                           ? _simclr_supervision_sum_of_squares_of_values (self->supervision)
+                           : _simclr_sum_of_squares_of_values (
+                                 parallel, _simclr_projection_head_get_parameters (self->head));
+
+  return sqrt (encoder + head);
+}
+
+/* What this step says of the run; one that had nothing to learn from says nothing. */
+static void
+judge_step (SimclrTrainer *self, const SimclrLossBatch *batch, SimclrTrainingStatistics *statistics)
+{
+  gsize candidates = batch->rows - 1;
+
+  if (self->supervision)
+    candidates = _simclr_supervision_get_n_labels (self->supervision);
+  statistics->weight_norm = measure_weights (self);
+  if (self->is_idle) {
+    statistics->diverging = self->health.diverging;
+    statistics->sound = !self->health.diverging;
+    return;
+  }
+  _simclr_health_update (&self->health, statistics, MIN (batch->rows, batch->columns), candidates);
+}
+
+/* Projection head, what belongs to contrast, and the head's optimizer. */
 static gboolean
-bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
+begin_contrast (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
 {
   gsize size = simclr_encoder_get_embedding_size (encoder, SIMCLR_OUTPUT_REPRESENTATION);
 
+  if (!self->head)
+    self->head = _simclr_projection_head_new (self->projection_layers, size,
+        self->projection_hidden, self->projection_size, self->seed, error);
+  if (!self->head || !begin_negatives (self, error) || !begin_probe (self, size, error))
+    return FALSE;
+  g_clear_pointer (&self->head_state, _simclr_optimizer_free);
+  self->head_state =
+      _simclr_optimizer_new (&self->optimizer, _simclr_projection_head_get_parameters (self->head));
+  return !self->resumed_file ||
+         _simclr_optimizer_load (self->head_state, self->resumed_file, error);
+}
+
+static gboolean
+begin_supervision (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
+{
+  SimclrSupervisionSettings settings = _simclr_trainer_get_supervision_settings (self);
+
+  g_clear_pointer (&self->supervision, _simclr_supervision_free);
+  self->supervision =
+      _simclr_supervision_new (&settings, encoder, self->resumed, self->resumed_file, error);
+  return self->supervision != NULL;
+}
+
+/* Heads and optimizer states for the first encoder that a pass comes from. */
+static gboolean
+bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
+{
   if (self->encoder == encoder)
     return TRUE;
   if (self->encoder) {
@@ -92,25 +153,19 @@ bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
         "a trainer trains one encoder; this forward pass is another one's");
     return FALSE;
   }
-  if (!self->head)
-    self->head = _simclr_projection_head_new (self->projection_layers, size,
-        self->projection_hidden, self->projection_size, self->seed, error);
-  if (!self->head || !begin_negatives (self, error) || !begin_probe (self, size, error))
+  if (!(_simclr_loss_is_contrastive (self->loss) ? begin_contrast (self, encoder, error)
+                                                 : begin_supervision (self, encoder, error)))
     return FALSE;
+  g_clear_pointer (&self->encoder_state, _simclr_optimizer_free);
   self->encoder_state =
       _simclr_optimizer_new (&self->optimizer, _simclr_encoder_get_parameters (encoder));
-  self->head_state =
-      _simclr_optimizer_new (&self->optimizer, _simclr_projection_head_get_parameters (self->head));
   if (self->resumed_file &&
-      (!_simclr_optimizer_load (self->encoder_state, self->resumed_file, error) ||
-          !_simclr_optimizer_load (self->head_state, self->resumed_file, error))) {
-    g_clear_pointer (&self->encoder_state, _simclr_optimizer_free);
-    g_clear_pointer (&self->head_state, _simclr_optimizer_free);
+      !_simclr_optimizer_load (self->encoder_state, self->resumed_file, error))
     return FALSE;
-  }
   g_clear_pointer (&self->resumed_file, _simclr_safetensors_free);
   g_clear_pointer (&self->resumed, simclr_weights_unref);
   self->encoder = g_object_ref (encoder);
+  self->health.first_norm = measure_weights (self);
   return TRUE;
 }
 
@@ -137,10 +192,12 @@ prepare_memory (
 }
 
 static gboolean
-check_batch (SimclrForwardPass *pass, GError **error)
+check_batch (SimclrTrainer *self, SimclrForwardPass *pass, GError **error)
 {
   guint views = simclr_forward_pass_get_n_views (pass);
 
+  if (!_simclr_loss_is_contrastive (self->loss))
+    return TRUE;
   if (views < 4 || views % 2 != 0) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
         "a batch of %u views cannot be contrasted: it takes at least two pairs", views);
@@ -168,6 +225,38 @@ ask_probe (SimclrTrainer *self, const SimclrLossBatch *batch, const gfloat *h,
   if (batch->facts.labels)
     _simclr_online_probe_step (self->probe, h, batch->rows, batch->facts.labels,
         &statistics->probe_accuracy, &statistics->probe_loss);
+}
+
+/* Logits, loss and all gradients, on labels or from a teacher. */
+static gboolean
+compute_supervised_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
+    SimclrTrainingStatistics *statistics, GError **error)
+{
+  SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
+  const gsize rows = simclr_forward_pass_get_n_views (pass);
+  gsize floats;
+  const gfloat *h = simclr_forward_pass_get_embeddings (pass, &floats);
+  const SimclrViewFacts facts = _simclr_forward_pass_get_facts (pass);
+  SimclrClassificationResult result;
+
+  statistics->contrastive_accuracy = statistics->probe_accuracy = statistics->probe_loss = -1;
+  statistics->accuracy = -1;
+  if (!prepare_memory (
+          self, rows, floats / rows, 0, _simclr_parallel_get_threads (parallel), error) ||
+      !_simclr_supervision_compute (
+          self->supervision, h, facts.labels, rows, self->dh, &result, error))
+    return FALSE;
+  self->is_idle = result.rows == 0;
+  if (self->is_idle)
+    return TRUE;
+  if (!simclr_forward_pass_backward (pass, self->dh, floats, error))
+    return FALSE;
+  statistics->loss = result.loss;
+  statistics->accuracy = result.accuracy;
+  statistics->gradient_norm = sqrt (
+      _simclr_gradient_sum_of_squares (parallel, _simclr_encoder_get_parameters (self->encoder)) +
+      _simclr_supervision_gradient_sum_of_squares (self->supervision));
+  return TRUE;
 }
 
 /* Projections, loss and all gradients; batch is left as it was when the loss was computed. */
@@ -205,6 +294,7 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch
       _simclr_gradient_sum_of_squares (
           parallel, _simclr_projection_head_get_parameters (self->head));
   statistics->loss = result.loss;
+  statistics->accuracy = -1;
   statistics->contrastive_accuracy = result.accuracy;
   statistics->contrastive_entropy = result.entropy;
   statistics->gradient_norm = sqrt (squares);
@@ -231,11 +321,30 @@ take_step (SimclrTrainer *self, SimclrForwardPass *pass, const SimclrLossBatch *
   SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
 
   _simclr_optimizer_step (self->encoder_state, parallel, rate);
-  _simclr_optimizer_step (self->head_state, parallel, rate);
-  _simclr_projection_head_commit (self->head);
+  if (self->supervision) {
+    _simclr_supervision_step (self->supervision, rate);
+  } else {
+    _simclr_optimizer_step (self->head_state, parallel, rate);
+    _simclr_projection_head_commit (self->head);
+  }
   _simclr_encoder_commit (self->encoder, self->step + 1);
   if (self->negatives)
     _simclr_negatives_push (self->negatives, batch);
+}
+
+/* What batch is left as, without contrast, has no rows. */
+static gboolean
+compute (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch *batch,
+    SimclrTrainingStatistics *statistics, GError **error)
+{
+  *batch = (SimclrLossBatch){0};
+  self->is_idle = FALSE;
+  if (self->supervision)
+    return compute_supervised_gradients (self, pass, statistics, error);
+  if (!compute_gradients (self, pass, batch, statistics, error))
+    return FALSE;
+  describe_projections (self, batch, statistics);
+  return TRUE;
 }
 
 /**
@@ -246,8 +355,10 @@ take_step (SimclrTrainer *self, SimclrForwardPass *pass, const SimclrLossBatch *
  * @error: return location for an error
  *
  * Projects the batch, computes the loss over all its views, goes backward and steps the optimizer over
- * encoder and projection head. A non-finite loss or gradient is no error: the step is skipped, nothing but
- * the counters changes, and @statistics says so.
+ * encoder and projection head; with %SIMCLR_LOSS_CROSS_ENTROPY and %SIMCLR_LOSS_DISTILLATION it is the linear
+ * layer over labels in the projection head's place. A non-finite loss or gradient is no error: the step is
+ * skipped, nothing but the counters changes, and @statistics says so. A batch without a label teaches cross
+ * entropy nothing: only the counters change.
  *
  * Returns: %FALSE with @error set when the batch is too small (%SIMCLR_ERROR_SHAPE), comes from another
  *   encoder or does not fit the resumed checkpoint (%SIMCLR_ERROR_MISMATCH), or memory is short
@@ -265,25 +376,21 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
   g_return_val_if_fail (statistics != NULL, FALSE);
 
   memset (statistics, 0, sizeof *statistics);
-  if (!check_batch (pass, error) ||
+  if (!check_batch (self, pass, error) ||
       !bind_encoder (self, simclr_forward_pass_get_encoder (pass), error) ||
-      !compute_gradients (self, pass, &batch, statistics, error))
+      !compute (self, pass, &batch, statistics, error))
     return FALSE;
 
-  describe_projections (self, &batch, statistics);
-  pairs = batch.rows / 2;
-  statistics->learning_rate = _simclr_schedule_rate (self->schedule,
-      _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step,
-      self->warmup_steps, self->total_steps);
+  pairs = simclr_forward_pass_get_n_views (pass) / 2;
+  statistics->learning_rate = _simclr_schedule_rate (&self->schedule,
+      _simclr_schedule_scale (self->scaling, self->learning_rate, pairs), self->step);
   statistics->was_skipped = !isfinite (statistics->loss) || !isfinite (statistics->gradient_norm);
   if (statistics->was_skipped) {
     self->skipped++;
-    statistics->collapsed = self->health.collapsed;
-    statistics->diverging = self->health.diverging;
-  } else {
+  } else if (!self->is_idle) {
     take_step (self, pass, &batch, statistics->learning_rate);
-    _simclr_health_update (&self->health, statistics, MIN (batch.rows, batch.columns));
   }
+  judge_step (self, &batch, statistics);
   self->step++;
   self->pairs_seen += pairs;
 
@@ -298,7 +405,7 @@ simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,
  * simclr_trainer_get_weights:
  * @self: a trainer
  *
- * Returns: (transfer full) (nullable): a snapshot of encoder and projection head; after
+ * Returns: (transfer full) (nullable): a snapshot of encoder and head; after
  *   simclr_trainer_resume() and before the first step, those of the file; %NULL before that
  */
 SimclrWeights *
@@ -312,6 +419,10 @@ simclr_trainer_get_weights (SimclrTrainer *self)
   if (!self->encoder)
     return self->resumed ? simclr_weights_ref (self->resumed) : NULL;
   weights = _simclr_encoder_snapshot (self->encoder);
+  if (self->supervision) {
+    _simclr_supervision_store (self->supervision, weights);
+    return weights;
+  }
   head = _simclr_projection_head_get_parameters (self->head);
   _simclr_weights_set_head (weights, _simclr_parameters_ref (head->layout), head->values,
       _simclr_parameters_ref (_simclr_projection_head_get_statistics_layout (self->head)),

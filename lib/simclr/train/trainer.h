@@ -1,4 +1,4 @@
-/* Contrastive training: projection head, loss, optimizer, schedule, checkpoint.
+/* Training: projection head or labels, loss, optimizer, schedule, checkpoint.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -13,8 +13,11 @@ G_BEGIN_DECLS
  * @pairs_seen: pairs that entered training since step 0, skipped steps included
  * @skipped: steps skipped for a non-finite loss or gradient since step 0
  * @was_skipped: this step was skipped: nothing was changed
- * @loss: mean over all views, nats
- * @contrastive_accuracy: share of views whose positive is the most similar, 0 to 1
+ * @loss: mean over all views, nats; of cross entropy over those with a label
+ * @accuracy: share of these views whose best logit is their label's (cross entropy) or the teacher's best one
+ *   (distillation), before this step; -1 with a contrastive loss, or without labels
+ * @contrastive_accuracy: share of views whose positive is the most similar, 0 to 1; -1 without contrast: then this
+ *   and what is said of projections below is not known, and 0
  * @contrastive_entropy: mean entropy of the softmax over candidates, nats
  * @learning_rate: used in this step
  * @gradient_norm: Euclidean norm of the whole gradient
@@ -28,7 +31,10 @@ G_BEGIN_DECLS
  * @uniformity: log of the mean of exp (-2 squared distance) between pairs, -4 when spread evenly, 0 when
  *   collapsed (Wang and Isola 2020), over at most 256 pairs
  * @collapsed: for some steps now the projections have been all alike or on one line
- * @diverging: for some steps now the loss has been well above what it had come down to
+ * @diverging: for some steps now the loss has been well above what it had come down to, and positives were found
+ *   less than half as often; or the weights have grown a thousandfold
+ * @sound: the weights are worth keeping: nothing in this step or those before speaks of divergence
+ * @weight_norm: Euclidean norm of all weights after the step
  * @probe_accuracy: share of the batch's labelled views that a linear layer on the representation, which
  *   learns beside without touching the encoder, got right before this step; -1 without labels
  * @probe_loss: its mean cross entropy, nats; -1 without labels
@@ -43,6 +49,7 @@ typedef struct
   guint64 skipped;
   gboolean was_skipped;
   gdouble loss;
+  gdouble accuracy;
   gdouble contrastive_accuracy;
   gdouble contrastive_entropy;
   gdouble learning_rate;
@@ -54,14 +61,16 @@ typedef struct
   gdouble uniformity;
   gboolean collapsed;
   gboolean diverging;
+  gboolean sound;
+  gdouble weight_norm;
   gdouble probe_accuracy;
   gdouble probe_loss;
   gdouble seconds;
 } SimclrTrainingStatistics;
 
 /* SimclrTrainer: a GObject with properties loss, temperature, margin, semi-hard, negatives, exclude-neighbours, projection-layers, projection-hidden,
- * projection-size, optimizer, learning-rate, learning-rate-scaling, momentum, weight-decay,
- * trust-coefficient, schedule, warmup-steps, total-steps, seed (of the head's initial weights), and
+ * projection-size, head-layer, distillation-temperature, optimizer, learning-rate, learning-rate-scaling, momentum,
+ * weight-decay, trust-coefficient, schedule, warmup-steps, total-steps, restart-steps, restart-factor, seed (of the head's initial weights), and
  * read-only step, pairs-seen, skipped-steps. */
 #define SIMCLR_TYPE_TRAINER (simclr_trainer_get_type ())
 SIMCLR_API
@@ -69,6 +78,11 @@ G_DECLARE_FINAL_TYPE (SimclrTrainer, simclr_trainer, SIMCLR, TRAINER, GObject)
 
 SIMCLR_API
 SimclrTrainer *simclr_trainer_new (void) G_GNUC_WARN_UNUSED_RESULT;
+/* Before the first step: what loss=cross-entropy tells apart, and who teaches loss=distillation. */
+SIMCLR_API
+void simclr_trainer_set_labels (SimclrTrainer *self, const gchar *const *labels);
+SIMCLR_API
+gboolean simclr_trainer_set_teacher (SimclrTrainer *self, SimclrWeights *teacher, GError **error);
 /* Rows a0 b0 a1 b1 ...; a non-finite loss or gradient is no error: statistics->was_skipped. */
 SIMCLR_API
 gboolean simclr_trainer_step (SimclrTrainer *self, SimclrForwardPass *pass,

@@ -81,6 +81,9 @@ static const SimclrConvolutionShape large_shapes[] = {
     {1, 11, 11, 70, 270, 3, 2, 1},
     {1, 60, 60, 3, 40, 7, 2, 3},
     {16, 8, 8, 32, 32, 3, 1, 1},
+    {1, 7, 7, 20, 260, 3, 1, 1},
+    {1, 9, 8, 20, 70, 3, 1, 1},
+    {1, 6, 7, 40, 200, 1, 1, 0},
 };
 
 /* NULL where oneDNN was not built, and where the shape is not Winograd's. */

@@ -43,6 +43,30 @@ test_batch_size_changes (void)
   }
 }
 
+/* Pictures so large that a batch of them goes through the network in parts. */
+static void
+test_large_pictures_in_a_batch (void)
+{
+  const gsize size = 256, floats = size * size * 3;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimclrWeights) weights = simclr_weights_new_random (
+      SIMCLR_ARCHITECTURE_RESNET18, 0.125, SIMCLR_STEM_CIFAR, (guint) size, 1, &error);
+  g_autoptr (SimclrEncoder) encoder = new_encoder_of (weights, 2);
+  g_autoptr (Tensor) pictures = tensor_new (8 * floats);
+  g_autoptr (Tensor) together = NULL;
+
+  for (gsize i = 0; i < 8 * floats; i++)
+    pictures[i] = (gfloat) _simclr_random_uniform (3, 1, i);
+  together = encode (encoder, pictures, 8);
+  for (guint i = 0; i < 8; i++) {
+    g_autoptr (Tensor) alone = encode (encoder, pictures + i * floats, 1);
+
+    g_assert_cmpfloat (
+        normalised_error_float (together + get_floats (encoder, i), alone, get_floats (encoder, 1)),
+        <, precision == SIMCLR_PRECISION_FLOAT32 ? 1e-5 : 1e-2);
+  }
+}
+
 static void
 test_new_weights_take_effect (void)
 {
@@ -172,6 +196,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   add_encoder_test ("/encoder/repeats-bit-for-bit", test_repeats_bit_for_bit);
   add_encoder_test ("/encoder/batch-size-changes", test_batch_size_changes);
+  add_encoder_test ("/encoder/large-pictures-in-a-batch", test_large_pictures_in_a_batch);
   add_encoder_test ("/encoder/new-weights-take-effect", test_new_weights_take_effect);
   add_encoder_test ("/encoder/new-heads-take-effect", test_new_heads_take_effect);
   add_encoder_test (

@@ -1,38 +1,6 @@
 /* Training continues exactly where it was saved, and a step that is not finite leaves no trace.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <simclr/io/safetensors-private.h>
-
 #include "training-run.h"
-
-/* Every tensor of two checkpoints, bit for bit; optionally the whole files. */
-static void
-assert_same_tensors (GBytes *a, GBytes *b)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (SimclrSafetensors) file_a = _simclr_safetensors_parse (a, &error);
-  g_autoptr (SimclrSafetensors) file_b = _simclr_safetensors_parse (b, &error);
-
-  g_assert_no_error (error);
-  g_assert_cmpuint (
-      _simclr_safetensors_get_length (file_a), ==, _simclr_safetensors_get_length (file_b));
-  for (guint i = 0; i < _simclr_safetensors_get_length (file_a); i++) {
-    const SimclrSafetensor *one = _simclr_safetensors_get (file_a, i);
-    const SimclrSafetensor *other = _simclr_safetensors_lookup (file_b, one->name);
-    g_autofree gfloat *floats = g_new (gfloat, one->count + 1);
-    g_autofree gfloat *other_floats = g_new (gfloat, one->count + 1);
-
-    g_assert_nonnull (other);
-    g_assert_cmpuint (one->count, ==, other->count);
-    if (one->dtype == SIMCLR_DTYPE_I64)
-      continue;
-    _simclr_safetensors_read_floats (file_a, one, floats, one->count, &error);
-    g_assert_no_error (error);
-    _simclr_safetensors_read_floats (file_b, other, other_floats, one->count, &error);
-    g_assert_no_error (error);
-    if (memcmp (floats, other_floats, one->count * sizeof (gfloat)) != 0)
-      g_error ("%s differs", one->name);
-  }
-}
 
 static void
 check_resume (SimclrOptimizer optimizer, guint negatives)

@@ -9,12 +9,14 @@
 #define SIDES 128
 
 static SimclrTrainingStatistics
-update (SimclrHealth *health, gdouble loss, gdouble deviation, gdouble rank)
+update (SimclrHealth *health, gdouble loss, gdouble accuracy, gdouble deviation, gdouble rank)
 {
-  SimclrTrainingStatistics statistics = {
-      .loss = loss, .embedding_deviation = deviation, .effective_rank = rank};
+  SimclrTrainingStatistics statistics = {.loss = loss,
+      .contrastive_accuracy = accuracy,
+      .embedding_deviation = deviation,
+      .effective_rank = rank};
 
-  _simclr_health_update (health, &statistics, SIDES);
+  _simclr_health_update (health, &statistics, SIDES, SIDES);
   return statistics;
 }
 
@@ -26,7 +28,7 @@ test_a_good_run_is_left_alone (void)
 
   for (guint i = 0; i < 2000; i++) {
     gdouble loss = 2 + 4 * exp (-(gdouble) i / 100) + 0.3 * _simclr_random_normal (1, 1, i);
-    SimclrTrainingStatistics statistics = update (&health, loss, 0.9, 40);
+    SimclrTrainingStatistics statistics = update (&health, loss, 0.8, 0.9, 40);
 
     g_assert_false (statistics.collapsed);
     g_assert_false (statistics.diverging);
@@ -47,7 +49,7 @@ test_collapse_is_told_while_it_lasts (void)
       gboolean ill = i >= 300 && i < 600, blip = i % 100 < 5; /* a few steps decide nothing */
       gboolean shows = ill != blip;
       SimclrTrainingStatistics statistics =
-          update (&health, 4, shows ? symptoms[s][0] : 0.9, shows ? symptoms[s][1] : 40);
+          update (&health, 4, 0.8, shows ? symptoms[s][0] : 0.9, shows ? symptoms[s][1] : 40);
 
       begins += statistics.collapsed && !before;
       ends += !statistics.collapsed && before;
@@ -69,9 +71,9 @@ test_small_projections_cannot_collapse (void)
   for (guint i = 0; i < 100; i++) {
     SimclrTrainingStatistics statistics = {.embedding_deviation = 0.01, .effective_rank = 1};
 
-    _simclr_health_update (&health, &statistics, 2);
+    _simclr_health_update (&health, &statistics, 2, 8);
     g_assert_false (statistics.collapsed);
-    g_assert_false (update (&unknown, 4, NAN, NAN).collapsed);
+    g_assert_false (update (&unknown, 4, 0.8, NAN, NAN).collapsed);
   }
 }
 
@@ -90,7 +92,7 @@ test_divergence_is_told_while_it_lasts (void)
       gdouble rise = i >= 500 && i < 800 ? scale : 0;
       gdouble loss = 2 + 3 * exp (-(gdouble) i / 50) + rise + offsets[o] +
                      0.05 * _simclr_random_normal (1, o, i);
-      SimclrTrainingStatistics statistics = update (&health, loss, 0.9, 40);
+      SimclrTrainingStatistics statistics = update (&health, loss, rise > 0 ? 0.01 : 0.8, 0.9, 40);
 
       begins += statistics.diverging && !before;
       ends += !statistics.diverging && before;
@@ -100,6 +102,59 @@ test_divergence_is_told_while_it_lasts (void)
     }
     g_assert_cmpuint (begins, ==, 1);
     g_assert_cmpuint (ends, ==, 1);
+  }
+}
+
+/* Published weights must not be those of a run that has just broken, and one odd batch delays them by itself only. */
+static void
+test_weights_are_unsound_from_the_first_bad_step (void)
+{
+  SimclrHealth health = {0};
+
+  for (guint i = 0; i < 500; i++) {
+    gboolean odd = i == 200, broken = i >= 300;
+    SimclrTrainingStatistics statistics =
+        update (&health, odd || broken ? 5.5 : 2, odd || broken ? 0.01 : 0.8, 0.9, 40);
+
+    g_assert_cmpint (statistics.sound, ==, !odd && !broken);
+    if (i < 300 + SIMCLR_HEALTH_STEPS || i >= 300 + 2 * SIMCLR_HEALTH_STEPS)
+      g_assert_cmpint (statistics.diverging, ==, i >= 300 + 2 * SIMCLR_HEALTH_STEPS);
+  }
+}
+
+/* Loss rises, accuracy sinks: a camera was turned to what is harder, and does not come back. */
+static void
+test_harder_pictures_are_no_divergence (void)
+{
+  SimclrHealth health = {0}, much_harder = {0};
+
+  for (guint i = 0; i < 20000; i++) {
+    gboolean turned = i >= 5000;
+
+    g_assert_true (update (&health, turned ? 3 : 2, turned ? 0.5 : 0.8, 0.9, 40).sound);
+    /* taken for divergence at first, but not for ever; what cannot be learned from stays it */
+    if (update (&much_harder, turned ? 4 : 2, turned ? 0.2 : 0.8, 0.9, 40).sound)
+      g_assert_true (!turned || i > 5500);
+    else
+      g_assert_true (turned && i < 8000);
+  }
+  for (guint i = 0; i < 20000; i++)
+    g_assert_false (update (&health, 5.5, 0.01, 0.9, 40).sound);
+}
+
+static void
+test_exploding_weights_are_told_at_once (void)
+{
+  SimclrHealth health = {.first_norm = 60};
+  const gdouble norms[] = {60, 6000, 59000, 61000, INFINITY, NAN};
+
+  for (guint i = 0; i < G_N_ELEMENTS (norms); i++) {
+    SimclrTrainingStatistics statistics = {
+        .loss = 3, .effective_rank = 40, .embedding_deviation = 0.9, .weight_norm = norms[i]};
+
+    _simclr_health_update (&health, &statistics, SIDES, SIDES);
+    g_assert_cmpint (statistics.sound, ==, i < 3);
+    g_assert_cmpint (statistics.diverging, ==, i >= 3);
   }
 }
 
@@ -139,6 +194,12 @@ main (int argc, char **argv)
       "/health/small-projections-cannot-collapse", test_small_projections_cannot_collapse);
   g_test_add_func (
       "/health/divergence-is-told-while-it-lasts", test_divergence_is_told_while_it_lasts);
+  g_test_add_func ("/health/weights-are-unsound-from-the-first-bad-step",
+      test_weights_are_unsound_from_the_first_bad_step);
+  g_test_add_func (
+      "/health/harder-pictures-are-no-divergence", test_harder_pictures_are_no_divergence);
+  g_test_add_func (
+      "/health/exploding-weights-are-told-at-once", test_exploding_weights_are_told_at_once);
   g_test_add_func ("/health/two-pictures-collapse", test_two_pictures_collapse);
   return g_test_run ();
 }

@@ -18,7 +18,9 @@ test_scaling (void)
 static gdouble
 cosine (guint64 step, guint64 warmup, guint64 total)
 {
-  return _simclr_schedule_rate (SIMCLR_SCHEDULE_COSINE, 2, step, warmup, total);
+  const SimclrScheduleSettings settings = {SIMCLR_SCHEDULE_COSINE, warmup, total, 0, 0};
+
+  return _simclr_schedule_rate (&settings, 2, step);
 }
 
 static void
@@ -50,10 +52,41 @@ test_edges (void)
 static void
 test_constant (void)
 {
+  const SimclrScheduleSettings settings = {SIMCLR_SCHEDULE_CONSTANT, 10, 100, 0, 0};
+
   for (guint64 step = 0; step < 1000; step++)
     g_assert_cmpfloat_with_epsilon (
-        _simclr_schedule_rate (SIMCLR_SCHEDULE_CONSTANT, 2, step, 10, 100),
-        step < 10 ? 0.2 * (gdouble) step : 2, 1e-12);
+        _simclr_schedule_rate (&settings, 2, step), step < 10 ? 0.2 * (gdouble) step : 2, 1e-12);
+}
+
+/* Against the sequence as one would write it down, cycle by cycle. */
+static void
+test_restarts (void)
+{
+  for (guint factor = 1; factor <= 3; factor++) {
+    const SimclrScheduleSettings settings = {SIMCLR_SCHEDULE_COSINE_RESTARTS, 7, 0, 20, factor};
+    guint64 step = 7;
+
+    g_assert_cmpfloat_with_epsilon (_simclr_schedule_rate (&settings, 2, 3), 6.0 / 7, 1e-12);
+    for (guint64 cycle = 0, length = 20; cycle < 5; cycle++, length *= factor) {
+      for (guint64 i = 0; i < length; i++, step++)
+        g_assert_cmpfloat_with_epsilon (_simclr_schedule_rate (&settings, 2, step),
+            1 + cos (G_PI * (gdouble) i / (gdouble) length), 1e-12);
+    }
+  }
+}
+
+/* A run that never ends gets there. */
+static void
+test_restarts_at_the_end_of_counting (void)
+{
+  for (guint factor = 1; factor <= 1000; factor++) {
+    const SimclrScheduleSettings settings = {SIMCLR_SCHEDULE_COSINE_RESTARTS, 0, 0, 1, factor};
+    gdouble rate = _simclr_schedule_rate (&settings, 2, G_MAXUINT64);
+
+    g_assert_cmpfloat (rate, >=, 0);
+    g_assert_cmpfloat (rate, <=, 2);
+  }
 }
 
 int
@@ -64,5 +97,8 @@ main (int argc, char **argv)
   g_test_add_func ("/schedule/cosine", test_cosine);
   g_test_add_func ("/schedule/edges", test_edges);
   g_test_add_func ("/schedule/constant", test_constant);
+  g_test_add_func ("/schedule/restarts", test_restarts);
+  g_test_add_func (
+      "/schedule/restarts-at-the-end-of-counting", test_restarts_at_the_end_of_counting);
   return g_test_run ();
 }

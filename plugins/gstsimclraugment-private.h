@@ -1,0 +1,55 @@
+/* What the files of simclraugment share: its state, and who may touch it.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "gstsimclraugment.h"
+
+#include <simclr/simclr.h>
+
+#include "gstsimclrframehistory.h"
+
+G_BEGIN_DECLS
+
+GST_DEBUG_CATEGORY_EXTERN (gst_simclr_augment_debug);
+
+/* Properties of SimclrAugment. */
+#define GST_SIMCLR_AUGMENT_LIBRARY 21
+
+typedef struct
+{
+  /* plain numbers, so copying bytes copies them */
+  GValue library[GST_SIMCLR_AUGMENT_LIBRARY];
+  GstClockTime temporal_window;
+  guint version; /* counts changes */
+} GstSimclrAugmentSettings;
+
+struct _GstSimclrAugment
+{
+  GstVideoFilter parent;
+
+  GstSimclrAugmentSettings settings; /* object lock */
+
+  /* streaming thread, or while there is none */
+  SimclrAugment *augment;
+  guint applied; /* version of the settings that augment has */
+  const gchar *interpolation;
+  guint size; /* negotiated */
+  guint64 pairs;
+  gboolean asked; /* downstream, where to resume */
+  GstSimclrFrameHistory history;
+};
+
+/* Properties (gstsimclraugment-properties.c). */
+void _gst_simclr_augment_install_properties (GObjectClass *klass);
+void _gst_simclr_augment_init_settings (GstSimclrAugment *self);
+GstSimclrAugmentSettings _gst_simclr_augment_snapshot (GstSimclrAugment *self);
+guint _gst_simclr_augment_settings_size (const GstSimclrAugmentSettings *self);
+/* To what makes the views; but for the size, which is negotiated. */
+void _gst_simclr_augment_apply_settings (
+    GstSimclrAugment *self, const GstSimclrAugmentSettings *settings);
+
+/* Pairs (gstsimclraugment-pair.c). Errors are posted. */
+GstFlowReturn _gst_simclr_augment_transform_frame (
+    GstVideoFilter *filter, GstVideoFrame *in, GstVideoFrame *out);
+
+G_END_DECLS

@@ -1,0 +1,120 @@
+/* simclraugment's properties: SimclrAugment's, with the same numbers, ranges and words, and one more.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsimclraugment-private.h"
+
+#include "gstsimclrproperties.h"
+
+#define N_LIBRARY_PROPERTIES GST_SIMCLR_AUGMENT_LIBRARY
+
+enum
+{
+  PROP_TEMPORAL_WINDOW = N_LIBRARY_PROPERTIES + 1,
+};
+
+static GParamSpec *library_properties[N_LIBRARY_PROPERTIES]; /* constant after class_init */
+static guint size_property;
+
+static void
+set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstSimclrAugment *self = GST_SIMCLR_AUGMENT (object);
+
+  GST_OBJECT_LOCK (self);
+  if (id == PROP_TEMPORAL_WINDOW)
+    self->settings.temporal_window = g_value_get_uint64 (value);
+  else
+    g_value_copy (value, &self->settings.library[id - 1]);
+  self->settings.version++;
+  GST_OBJECT_UNLOCK (self);
+
+  if (id == size_property)
+    gst_base_transform_reconfigure_src (GST_BASE_TRANSFORM (self));
+}
+
+static void
+get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstSimclrAugment *self = GST_SIMCLR_AUGMENT (object);
+
+  GST_OBJECT_LOCK (self);
+  if (id == PROP_TEMPORAL_WINDOW)
+    g_value_set_uint64 (value, self->settings.temporal_window);
+  else
+    g_value_copy (&self->settings.library[id - 1], value);
+  GST_OBJECT_UNLOCK (self);
+}
+
+void
+_gst_simclr_augment_install_properties (GObjectClass *klass)
+{
+  GObjectClass *library = g_type_class_ref (SIMCLR_TYPE_AUGMENT);
+  guint n = 0;
+  GParamSpec **pspecs = g_object_class_list_properties (library, &n);
+
+  klass->set_property = set_property;
+  klass->get_property = get_property;
+  g_assert (n == N_LIBRARY_PROPERTIES);
+  for (guint i = 0; i < n; i++) {
+    library_properties[i] = gst_simclr_property_like (
+        pspecs[i], G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
+    g_object_class_install_property (klass, i + 1, library_properties[i]);
+    if (g_str_equal (pspecs[i]->name, "size"))
+      size_property = i + 1;
+  }
+  g_free (pspecs);
+  g_type_class_unref (library);
+
+  g_object_class_install_property (klass, PROP_TEMPORAL_WINDOW,
+      g_param_spec_uint64 ("temporal-window", "Temporal window",
+          "How much earlier the frame of the second view may be, in nanoseconds of running time; "
+          "0: both views come from the same frame.",
+          0, G_MAXINT64, 0,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+}
+
+/* As the property specifications promise. */
+void
+_gst_simclr_augment_init_settings (GstSimclrAugment *self)
+{
+  for (guint i = 0; i < N_LIBRARY_PROPERTIES; i++) {
+    g_value_init (&self->settings.library[i], library_properties[i]->value_type);
+    g_param_value_set_default (library_properties[i], &self->settings.library[i]);
+  }
+  self->settings.version = 1;
+}
+
+GstSimclrAugmentSettings
+_gst_simclr_augment_snapshot (GstSimclrAugment *self)
+{
+  GstSimclrAugmentSettings copy;
+
+  GST_OBJECT_LOCK (self);
+  copy = self->settings;
+  GST_OBJECT_UNLOCK (self);
+  return copy;
+}
+
+guint
+_gst_simclr_augment_settings_size (const GstSimclrAugmentSettings *self)
+{
+  return g_value_get_uint (&self->library[size_property - 1]);
+}
+
+void
+_gst_simclr_augment_apply_settings (
+    GstSimclrAugment *self, const GstSimclrAugmentSettings *settings)
+{
+  const GValue *interpolation = NULL;
+
+  for (guint i = 0; i < N_LIBRARY_PROPERTIES; i++) {
+    if (i + 1 != size_property)
+      gst_simclr_property_store (
+          G_OBJECT (self->augment), library_properties[i]->name, &settings->library[i]);
+    if (g_str_equal (library_properties[i]->name, "interpolation"))
+      interpolation = &settings->library[i];
+  }
+  self->interpolation = g_enum_get_value (
+      g_type_class_peek (SIMCLR_TYPE_INTERPOLATION), g_value_get_enum (interpolation))
+                            ->value_nick;
+  self->applied = settings->version;
+}

@@ -1,0 +1,546 @@
+/* simclrindex: the element's properties, states and documentation.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-simclrindex
+ * @title: simclrindex
+ * @short_description: stores what frames look like, and finds the moments most like one
+ *
+ * An index of hours of video, to be asked for moments by what they look like. Frames pass through; their embeddings
+ * (the meta of simclrencoder) are stored with their time, the stream's name, where they come from and a thumbnail,
+ * at most one each #simclrindex:interval, and only those that differ from the one stored before by
+ * #simclrindex:min-change, so that a night of nothing takes no room.
+ *
+ * simclr-search, in pipelines/, asks an index for a picture or a moment, also while it is being filled, and answers
+ * with a sheet of thumbnails; Simclr.Index is the same from C, Python and JavaScript.
+ *
+ * ## Where it is stored
+ *
+ * #simclrindex:location is a folder: files of 2048 moments each, and a log of those that follow. It goes on where the
+ * run before ended. What was stored is there whatever happens to the process; a damaged file is an error that names
+ * it. With #simclrindex:max-entries the oldest go. A moment takes 5 bytes a float (2.5 KB for 512) and 3 bytes a
+ * pixel of its thumbnail. Without a location the index ends with the run.
+ *
+ * One element fills an index at a time. Several cameras go into one by a `funnel`, or into an index each.
+ *
+ * ## Time and source
+ *
+ * #simclrindex:time says which time is stored: the position in the stream, which players seek to; running time; or
+ * the time of day, for cameras. The source is #simclrindex:source, or the URI that the source element
+ * plays.
+ *
+ * ## Asking while it runs
+ *
+ * The action signal `search` takes a structure (any name, or none) with these fields, all optional, and
+ * returns the answer, which is posted as well: `embedding` (#GBytes of float32; else the newest frame's),
+ * `stream` (#gchararray), `begin` and `end` (#gint64, nanoseconds), `matches` (#guint), `apart` (#guint64).
+ *
+ * With #simclrindex:nearest each frame carries the custom meta `SimclrNearest` about the stored moment that is
+ * most like it: `number` (#guint64), `time` (#gint64), `similarity` (#gdouble), `stream`, `source`
+ * (#gchararray), `thumbnail` (#GBytes, RGB), `thumbnail-width` and `thumbnail-height` (#guint). Moments
+ * less than #simclrindex:apart away do not count.
+ *
+ * ## Messages
+ *
+ * `simclr-search`, the answer to `search`, most similar first: `numbers` (#GstValueArray of #guint64), `times`
+ * (of #gint64, nanoseconds), `similarities` (of #gdouble, cosine), `streams` and `sources` (of #gchararray);
+ * or `error` (#gchararray). `time` (#gint64): of the frame that was searched for, if it was one.
+ *
+ * `simclr-index`, at EOS: `location` (#gchararray), `stored` (#guint64, in this run) and `entries` (#guint64,
+ * in the index).
+ *
+ * ## Statistics
+ *
+ * #simclrindex:stats is a structure `simclr-index` with `frames`, `embeddings`, `stored` and `entries`
+ * (#guint64).
+ *
+ * ## Fill an index
+ *
+ * |[
+ * gst-launch-1.0 -m videotestsrc pattern=ball num-buffers=60 ! video/x-raw,width=64,height=64 ! simclrencoder width=0.25 input-size=32 ! simclrindex location=moments stream=ball interval=100000000 min-change=0 ! fakesink
+ * ]|
+ */
+
+#include "gstsimclrindex-private.h"
+
+#include "gstsimclrembeddingmeta.h"
+#include "gstsimclrmessages.h"
+#include "gstsimclrnearestmeta.h"
+
+GST_DEBUG_CATEGORY (gst_simclr_index_debug);
+#define GST_CAT_DEFAULT gst_simclr_index_debug
+
+#define DEFAULT_INTERVAL GST_SECOND
+#define DEFAULT_MIN_CHANGE 0.01
+#define DEFAULT_THUMBNAIL_SIZE 64
+#define DEFAULT_MATCHES 10
+#define DEFAULT_APART (10 * GST_SECOND)
+
+enum
+{
+  PROP_0,
+  PROP_LOCATION,
+  PROP_STREAM,
+  PROP_SOURCE,
+  PROP_TIME,
+  PROP_MAX_ENTRIES,
+  PROP_INTERVAL,
+  PROP_MIN_CHANGE,
+  PROP_THUMBNAIL_SIZE,
+  PROP_NEAREST,
+  PROP_MATCHES,
+  PROP_APART,
+  PROP_STATS,
+};
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
+
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
+
+G_DEFINE_FINAL_TYPE (GstSimclrIndex, gst_simclr_index, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE (simclrindex, "simclrindex", GST_RANK_NONE, GST_TYPE_SIMCLR_INDEX)
+
+static GType
+get_time_type (void)
+{
+  static const GEnumValue values[] = {
+      {GST_SIMCLR_INDEX_STREAM_TIME, "Position in the stream, where a player seeks to", "stream"},
+      {GST_SIMCLR_INDEX_RUNNING_TIME, "Time since the pipeline began to play", "running"},
+      {GST_SIMCLR_INDEX_UTC, "Time of day, since 1970 in UTC, when the frame came", "utc"},
+      {0, NULL, NULL}};
+  static gsize type = 0;
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstSimclrIndexTime", values));
+  return type;
+}
+
+/* An empty text is none. */
+static void
+take_text (gchar **field, const GValue *value)
+{
+  const gchar *text = g_value_get_string (value);
+
+  g_free (*field);
+  *field = text != NULL && *text != '\0' ? g_strdup (text) : NULL;
+}
+
+static void
+set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstSimclrIndex *self = GST_SIMCLR_INDEX (object);
+  GstSimclrIndexSettings *settings = &self->settings;
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_LOCATION:
+    take_text (&settings->location, value);
+    break;
+  case PROP_STREAM:
+    take_text (&settings->stream, value);
+    break;
+  case PROP_SOURCE:
+    take_text (&settings->source, value);
+    break;
+  case PROP_TIME:
+    settings->clock = (GstSimclrIndexClock) g_value_get_enum (value);
+    break;
+  case PROP_MAX_ENTRIES:
+    settings->max_entries = g_value_get_uint64 (value);
+    break;
+  case PROP_INTERVAL:
+    settings->interval = g_value_get_uint64 (value);
+    break;
+  case PROP_MIN_CHANGE:
+    settings->min_change = g_value_get_double (value);
+    break;
+  case PROP_THUMBNAIL_SIZE:
+    settings->thumbnail_size = g_value_get_uint (value);
+    break;
+  case PROP_NEAREST:
+    settings->nearest = g_value_get_boolean (value);
+    break;
+  case PROP_MATCHES:
+    settings->matches = g_value_get_uint (value);
+    break;
+  case PROP_APART:
+    settings->apart = g_value_get_uint64 (value);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static GstStructure *
+get_stats (GstSimclrIndex *self)
+{
+  g_autoptr (SimclrIndex) index = _gst_simclr_index_get (self);
+  guint64 entries = index != NULL ? simclr_index_get_n_entries (index) : 0;
+  GstStructure *stats;
+
+  GST_OBJECT_LOCK (self);
+  stats = gst_structure_new ("simclr-index", "frames", G_TYPE_UINT64, self->counts.frames,
+      "embeddings", G_TYPE_UINT64, self->counts.embeddings, "stored", G_TYPE_UINT64,
+      self->counts.stored, "entries", G_TYPE_UINT64, entries, NULL);
+  GST_OBJECT_UNLOCK (self);
+  return stats;
+}
+
+static void
+get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstSimclrIndex *self = GST_SIMCLR_INDEX (object);
+  GstSimclrIndexSettings *settings = &self->settings;
+
+  if (id == PROP_STATS) {
+    g_value_take_boxed (value, get_stats (self));
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_LOCATION:
+    g_value_set_string (value, settings->location);
+    break;
+  case PROP_STREAM:
+    g_value_set_string (value, settings->stream);
+    break;
+  case PROP_SOURCE:
+    g_value_set_string (value, settings->source);
+    break;
+  case PROP_TIME:
+    g_value_set_enum (value, (gint) settings->clock);
+    break;
+  case PROP_MAX_ENTRIES:
+    g_value_set_uint64 (value, settings->max_entries);
+    break;
+  case PROP_INTERVAL:
+    g_value_set_uint64 (value, settings->interval);
+    break;
+  case PROP_MIN_CHANGE:
+    g_value_set_double (value, settings->min_change);
+    break;
+  case PROP_THUMBNAIL_SIZE:
+    g_value_set_uint (value, settings->thumbnail_size);
+    break;
+  case PROP_NEAREST:
+    g_value_set_boolean (value, settings->nearest);
+    break;
+  case PROP_MATCHES:
+    g_value_set_uint (value, settings->matches);
+    break;
+  case PROP_APART:
+    g_value_set_uint64 (value, settings->apart);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+void
+_gst_simclr_index_settings_clear (GstSimclrIndexSettings *self)
+{
+  g_clear_pointer (&self->location, g_free);
+  g_clear_pointer (&self->stream, g_free);
+  g_clear_pointer (&self->source, g_free);
+}
+
+void
+_gst_simclr_index_settings_take (GstSimclrIndex *self, GstSimclrIndexSettings *copy)
+{
+  GST_OBJECT_LOCK (self);
+  *copy = self->settings;
+  copy->location = g_strdup (self->settings.location);
+  copy->stream = g_strdup (self->settings.stream);
+  copy->source = g_strdup (self->settings.source);
+  GST_OBJECT_UNLOCK (self);
+}
+
+SimclrIndex *
+_gst_simclr_index_get (GstSimclrIndex *self)
+{
+  SimclrIndex *index;
+
+  GST_OBJECT_LOCK (self);
+  index = self->index != NULL ? g_object_ref (self->index) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  return index;
+}
+
+/* A meta is added to a buffer of our own, which shares the frame's memory. */
+static GstFlowReturn
+prepare_output_buffer (GstBaseTransform *transform, GstBuffer *input, GstBuffer **output)
+{
+  GstSimclrIndex *self = GST_SIMCLR_INDEX (transform);
+  gboolean nearest;
+
+  GST_OBJECT_LOCK (self);
+  nearest = self->settings.nearest;
+  GST_OBJECT_UNLOCK (self);
+  *output = nearest && !gst_buffer_is_writable (input) ? gst_buffer_copy (input) : input;
+  return GST_FLOW_OK;
+}
+
+static GstFlowReturn
+transform_ip (GstBaseTransform *transform, GstBuffer *buffer)
+{
+  return _gst_simclr_index_handle (GST_SIMCLR_INDEX (transform), buffer);
+}
+
+static gboolean
+set_caps (GstBaseTransform *transform, GstCaps *sink, GstCaps *src)
+{
+  GstSimclrIndex *self = GST_SIMCLR_INDEX (transform);
+
+  gst_simclr_picture_reset (&self->picture);
+  /* video in another memory may not have a description here; its embeddings are stored all the same */
+  self->has_info = gst_video_info_from_caps (&self->info, sink);
+  return TRUE;
+}
+
+/* Where the frames come from, if somebody upstream knows. */
+static void
+ask_uri (GstSimclrIndex *self)
+{
+  g_autoptr (GstQuery) query = gst_query_new_uri ();
+
+  g_clear_pointer (&self->uri, g_free);
+  if (gst_pad_peer_query (GST_BASE_TRANSFORM_SINK_PAD (self), query))
+    gst_query_parse_uri (query, &self->uri);
+  GST_DEBUG_OBJECT (self, "frames come from %s", GST_STR_NULL (self->uri));
+}
+
+static void
+finish (GstSimclrIndex *self)
+{
+  g_autoptr (SimclrIndex) index = _gst_simclr_index_get (self);
+  g_autoptr (GError) error = NULL;
+  GstSimclrIndexSettings settings;
+  GstStructure *fields;
+  guint64 stored;
+
+  if (index == NULL)
+    return;
+  _gst_simclr_index_settings_take (self, &settings);
+  if (!simclr_index_sync (index, &error))
+    GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+        ("Could not write to the index in location=\"%s\".", settings.location),
+        ("%s", error->message));
+  GST_OBJECT_LOCK (self);
+  stored = self->counts.stored;
+  GST_OBJECT_UNLOCK (self);
+  fields = gst_structure_new ("simclr-index", "location", G_TYPE_STRING,
+      settings.location != NULL ? settings.location : "", "stored", G_TYPE_UINT64, stored,
+      "entries", G_TYPE_UINT64, simclr_index_get_n_entries (index), NULL);
+  GST_INFO_OBJECT (self, "%" GST_PTR_FORMAT, fields);
+  gst_simclr_post_element_message (GST_ELEMENT (self), fields);
+  _gst_simclr_index_settings_clear (&settings);
+}
+
+static gboolean
+sink_event (GstBaseTransform *transform, GstEvent *event)
+{
+  GstSimclrIndex *self = GST_SIMCLR_INDEX (transform);
+
+  switch (GST_EVENT_TYPE (event)) {
+  case GST_EVENT_STREAM_START:
+    ask_uri (self);
+    break;
+  case GST_EVENT_FLUSH_STOP:
+    g_clear_pointer (&self->last, g_free);
+    self->size = 0;
+    break;
+  case GST_EVENT_EOS:
+    /* before the EOS message: whoever sees it finds all of it written */
+    finish (self);
+    break;
+  default:
+    break;
+  }
+  return GST_BASE_TRANSFORM_CLASS (gst_simclr_index_parent_class)->sink_event (transform, event);
+}
+
+static gboolean
+start (GstBaseTransform *transform)
+{
+  GstSimclrIndex *self = GST_SIMCLR_INDEX (transform);
+  g_autoptr (GError) error = NULL;
+  GstSimclrIndexSettings settings;
+  SimclrIndex *index;
+
+  _gst_simclr_index_settings_take (self, &settings);
+  index = settings.location != NULL
+              ? simclr_index_open (settings.location, settings.max_entries, &error)
+              : simclr_index_new (settings.max_entries);
+  if (index == NULL)
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ_WRITE,
+        ("Could not open the index in location=\"%s\".", settings.location),
+        ("%s", error->message));
+  _gst_simclr_index_settings_clear (&settings);
+  self->origin_compared = self->warned = self->has_info = FALSE;
+  GST_OBJECT_LOCK (self);
+  self->index = index;
+  self->counts = (GstSimclrIndexCounts){0};
+  GST_OBJECT_UNLOCK (self);
+  return index != NULL;
+}
+
+static gboolean
+stop (GstBaseTransform *transform)
+{
+  GstSimclrIndex *self = GST_SIMCLR_INDEX (transform);
+  SimclrIndex *index;
+  GBytes *newest;
+
+  GST_OBJECT_LOCK (self);
+  index = g_steal_pointer (&self->index);
+  newest = g_steal_pointer (&self->newest);
+  GST_OBJECT_UNLOCK (self);
+  g_clear_object (&index);
+  g_clear_pointer (&newest, g_bytes_unref);
+  gst_simclr_picture_reset (&self->picture);
+  g_clear_pointer (&self->last, g_free);
+  self->size = 0;
+  g_clear_pointer (&self->uri, g_free);
+  return TRUE;
+}
+
+static void
+finalize (GObject *object)
+{
+  GstSimclrIndex *self = GST_SIMCLR_INDEX (object);
+
+  stop (GST_BASE_TRANSFORM (self));
+  _gst_simclr_index_settings_clear (&self->settings);
+  G_OBJECT_CLASS (gst_simclr_index_parent_class)->finalize (object);
+}
+
+static void
+install_text (GObjectClass *klass, guint id, const gchar *name, const gchar *nick,
+    const gchar *blurb, GParamFlags when)
+{
+  g_object_class_install_property (klass, id,
+      g_param_spec_string (
+          name, nick, blurb, NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | when));
+}
+
+static void
+install_storage (GObjectClass *klass)
+{
+  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+  const GParamFlags playing =
+      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+
+  install_text (klass, PROP_LOCATION, "location", "Location",
+      "Folder of the index, made if it is not there and else gone on with; unset: in memory, for "
+      "this "
+      "run.",
+      GST_PARAM_MUTABLE_READY);
+  install_text (klass, PROP_STREAM, "stream", "Stream",
+      "Name of the stream that frames belong to, for example the camera's; unset: no name.",
+      GST_PARAM_MUTABLE_PLAYING);
+  install_text (klass, PROP_SOURCE, "source", "Source",
+      "Where frames come from, stored with them; unset: the URI that plays, if upstream tells.",
+      GST_PARAM_MUTABLE_PLAYING);
+  g_object_class_install_property (klass, PROP_TIME,
+      g_param_spec_enum ("time", "Time", "Which time is stored with a frame.", get_time_type (),
+          GST_SIMCLR_INDEX_STREAM_TIME, ready));
+  g_object_class_install_property (klass, PROP_MAX_ENTRIES,
+      g_param_spec_uint64 ("max-entries", "Maximum entries",
+          "Moments in the index at most; when there are more, the oldest go. 0: no bound.", 0,
+          G_MAXUINT64, 0, ready));
+  g_object_class_install_property (klass, PROP_INTERVAL,
+      g_param_spec_uint64 ("interval", "Interval",
+          "Nanoseconds between two moments that are stored, at least.", 0, G_MAXINT64,
+          DEFAULT_INTERVAL, playing));
+  g_object_class_install_property (klass, PROP_MIN_CHANGE,
+      g_param_spec_double ("min-change", "Minimum change",
+          "Distance from the moment stored last (one minus the cosine of the embeddings' angle, 0 "
+          "to 2) "
+          "below which a frame is not stored; 0: all are.",
+          0, 2, DEFAULT_MIN_CHANGE, playing));
+  g_object_class_install_property (klass, PROP_THUMBNAIL_SIZE,
+      g_param_spec_uint ("thumbnail-size", "Thumbnail size",
+          "Pixels of the longer side of the thumbnail that is stored; 0: none is.", 0, 1024,
+          DEFAULT_THUMBNAIL_SIZE, playing));
+}
+
+static void
+install_search (GObjectClass *klass)
+{
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+
+  g_object_class_install_property (klass, PROP_NEAREST,
+      g_param_spec_boolean ("nearest", "Nearest",
+          "Whether each frame gets a meta SimclrNearest about the stored moment most like it.",
+          FALSE, flags));
+  g_object_class_install_property (klass, PROP_MATCHES,
+      g_param_spec_uint (
+          "matches", "Matches", "Answers to a search at most.", 1, 100000, DEFAULT_MATCHES, flags));
+  g_object_class_install_property (klass, PROP_APART,
+      g_param_spec_uint64 ("apart", "Apart",
+          "Nanoseconds between two answers of the same stream at least, and between a frame and "
+          "the "
+          "nearest moment told of it; 0: answers may be neighbours.",
+          0, G_MAXINT64, DEFAULT_APART, flags));
+  g_object_class_install_property (klass, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Structure simclr-index: frames, embeddings, stored, entries.", GST_TYPE_STRUCTURE,
+          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  /**
+   * GstSimclrIndex::search:
+   * @self: the element
+   * @query: (nullable): what to search for; %NULL: what the newest frame shows
+   *
+   * Finds the moments most like an embedding.
+   *
+   * Returns: (transfer full): the structure simclr-search, which is posted as well
+   */
+  g_signal_new_class_handler ("search", G_TYPE_FROM_CLASS (klass),
+      G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION, G_CALLBACK (_gst_simclr_index_search), NULL, NULL, NULL,
+      GST_TYPE_STRUCTURE, 1, GST_TYPE_STRUCTURE);
+}
+
+static void
+gst_simclr_index_class_init (GstSimclrIndexClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *transform_class = GST_BASE_TRANSFORM_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_simclr_index_debug, "simclrindex", 0, "SimCLR index");
+  gst_simclr_embedding_meta_register ();
+  gst_simclr_nearest_meta_register ();
+  gst_type_mark_as_plugin_api (get_time_type (), 0);
+  object_class->set_property = set_property;
+  object_class->get_property = get_property;
+  object_class->finalize = finalize;
+  install_storage (object_class);
+  install_search (object_class);
+  transform_class->prepare_output_buffer = prepare_output_buffer;
+  transform_class->transform_ip = transform_ip;
+  transform_class->transform_ip_on_passthrough = TRUE;
+  transform_class->set_caps = set_caps;
+  transform_class->sink_event = sink_event;
+  transform_class->start = start;
+  transform_class->stop = stop;
+  gst_element_class_set_static_metadata (element_class, "SimCLR index", "Filter/Analyzer/Video",
+      "Stores what frames look like in an index, and finds the moments most like one",
+      "The gst-simclr authors");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+}
+
+static void
+gst_simclr_index_init (GstSimclrIndex *self)
+{
+  self->settings.interval = DEFAULT_INTERVAL;
+  self->settings.min_change = DEFAULT_MIN_CHANGE;
+  self->settings.thumbnail_size = DEFAULT_THUMBNAIL_SIZE;
+  self->settings.matches = DEFAULT_MATCHES;
+  self->settings.apart = DEFAULT_APART;
+  gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);
+}
