@@ -11,6 +11,8 @@
 #include "gstsimclrindex.h"
 #include "gstsimclrnearestmeta.h"
 #include "gstsimclroverlay.h"
+#include "gstsimclrplot.h"
+#include "gstsimclrpublish.h"
 #include "gstsimclrreplay.h"
 #include "gstsimclrtrainer.h"
 
@@ -27,9 +29,11 @@ plugin_init (GstPlugin *plugin)
          GST_ELEMENT_REGISTER (simclraugment, plugin) &&
          GST_ELEMENT_REGISTER (simclrencoder, plugin) &&
          GST_ELEMENT_REGISTER (simclrtrainer, plugin) &&
+         GST_ELEMENT_REGISTER (simclrpublish, plugin) &&
          GST_ELEMENT_REGISTER (simclrindex, plugin) && GST_ELEMENT_REGISTER (simclrgate, plugin) &&
 #ifdef HAVE_PANGO
          GST_ELEMENT_REGISTER (simclroverlay, plugin) &&
+         GST_ELEMENT_REGISTER (simclrplot, plugin) &&
 #endif
          GST_ELEMENT_REGISTER (simclrclassifier, plugin);
 }

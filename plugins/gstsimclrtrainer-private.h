@@ -66,6 +66,9 @@ struct _GstSimclrTrainer
   gboolean summaries_failed;      /* and that was said */
 };
 
+/* The signal `trained`. */
+extern guint _gst_simclr_trainer_trained;
+
 /* Properties (gstsimclrtrainer-properties.c). new_trainer makes one with the settings of this moment. */
 void _gst_simclr_trainer_install_properties (GObjectClass *klass);
 void _gst_simclr_trainer_init_settings (GstSimclrTrainer *self);

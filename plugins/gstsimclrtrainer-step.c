@@ -66,6 +66,7 @@ tell_step (GstSimclrTrainer *self, const SimclrTrainingStatistics *statistics, g
   self->pairs_per_second = rate;
   GST_OBJECT_UNLOCK (self);
   GST_INFO_OBJECT (self, "%" GST_PTR_FORMAT, fields);
+  g_signal_emit (self, _gst_simclr_trainer_trained, 0, fields);
   gst_simclr_post_element_message (GST_ELEMENT (self), fields);
   _gst_simclr_trainer_write_summary (self, statistics, rate);
 }

@@ -167,6 +167,9 @@
  *   probe named right, 0 to 1
  * * `probe-loss` (#gdouble), likewise: the probe's mean cross entropy, in nats
  *
+ * The signal #GstSimclrTrainer::trained has the same fields, for elements and programs that want each step in
+ * the streaming thread.
+ *
  * A skipped step is also said in a warning, at most one in five seconds; 100 in a row are an error. That
  * training has collapsed or diverges is a warning, once when it begins.
  *
@@ -213,6 +216,8 @@
 
 GST_DEBUG_CATEGORY (gst_simclr_trainer_debug);
 #define GST_CAT_DEFAULT gst_simclr_trainer_debug
+
+guint _gst_simclr_trainer_trained;
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SIMCLR_TENSOR_CAPS));
@@ -409,6 +414,17 @@ gst_simclr_trainer_class_init (GstSimclrTrainerClass *klass)
 
   object_class->finalize = finalize;
   _gst_simclr_trainer_install_properties (object_class);
+
+  /**
+   * GstSimclrTrainer::trained:
+   * @trainer: the trainer
+   * @stats: the fields of the message simclr-training
+   *
+   * After each step, in the streaming thread.
+   */
+  _gst_simclr_trainer_trained =
+      g_signal_new ("trained", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+          G_TYPE_NONE, 1, GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE);
 
   element_class->change_state = change_state;
   gst_element_class_set_static_metadata (element_class, "SimCLR trainer", "Sink/Analyzer/Video",

@@ -20,5 +20,6 @@
 #include <simclr/evaluate/classifier.h>
 #include <simclr/evaluate/confusion.h>
 #include <simclr/evaluate/knn.h>
+#include <simclr/evaluate/projection.h>
 #include <simclr/search/match.h>
 #include <simclr/search/index.h>

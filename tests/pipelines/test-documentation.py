@@ -80,6 +80,16 @@ def test_pipelines_of_simclrgate():
     check('simclrgate')
 
 
+def test_pipelines_of_simclrpublish():
+    check('simclrpublish')
+
+
+def test_pipelines_of_simclrplot():
+    if not os.environ.get('SIMCLR_OVERLAY'):
+        raise tap.Skip('simclrplot was not built: there is no Pango')
+    check('simclrplot')
+
+
 def test_pipelines_of_simclroverlay():
     if not os.environ.get('SIMCLR_OVERLAY'):
         raise tap.Skip('simclroverlay was not built: there is no Pango')
