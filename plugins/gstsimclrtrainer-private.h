@@ -36,6 +36,8 @@ struct _GstSimclrTrainer
   SimclrTrainingStatistics statistics; /* object lock: of the last step */
   gdouble pairs_per_second;            /* object lock */
   gint64 playing_since;                /* object lock: monotonic time */
+  GThread *prerolling;                 /* preroll lock: NULL: there was no need to, yet */
+  gboolean prerolled;                  /* preroll lock: that thread is done */
 
   /* Set on the way to PAUSED, then constant. */
   gchar *location; /* NULL: no checkpoint; may be numbered */
@@ -74,6 +76,11 @@ void _gst_simclr_trainer_install_properties (GObjectClass *klass);
 void _gst_simclr_trainer_init_settings (GstSimclrTrainer *self);
 void _gst_simclr_trainer_clear_settings (GstSimclrTrainer *self);
 SimclrTrainer *_gst_simclr_trainer_new_trainer (GstSimclrTrainer *self) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Preroll (gstsimclrtrainer-preroll.c): at a serialized event, with the preroll lock held; and where it may be over, without
+ * the lock. */
+void _gst_simclr_trainer_preroll (GstSimclrTrainer *self, GstEvent *event);
+void _gst_simclr_trainer_end_preroll (GstSimclrTrainer *self);
 
 /* Steps (gstsimclrtrainer-step.c). */
 GstFlowReturn _gst_simclr_trainer_render (GstBaseSink *sink, GstBuffer *buffer);

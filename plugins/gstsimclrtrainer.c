@@ -14,7 +14,7 @@
  *
  * Only a `queue` or a `tee` may stand between encoder and trainer; an encoder has one trainer.
  *
- * While it is PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, or of
+ * On the way to PAUSED it takes part in preroll like other sinks, but the start of the stream is enough for it, or of
  * what follows a seek, not a whole batch: other branches of a `tee` need not wait until one has filled.
  *
  * ## Losses
@@ -298,6 +298,7 @@ change_state (GstElement *element, GstStateChange transition)
     break;
   }
   result = GST_ELEMENT_CLASS (gst_simclr_trainer_parent_class)->change_state (element, transition);
+  _gst_simclr_trainer_end_preroll (self);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
     _gst_simclr_trainer_save (self, TRUE);
     _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_CANCELED);
@@ -308,29 +309,16 @@ change_state (GstElement *element, GstStateChange transition)
   return result;
 }
 
-/* There is nothing to show while paused, and a whole batch may take longer to come than other branches of the
- * pipeline can be kept waiting, so the first word of a stream is preroll enough, or the first after a flush. None at all (async=false)
- * would not do: GStreamer 1.22 loses the end of a stream when no sink prerolls and decodebin is not done when
- * the pipeline is. Called with the preroll lock. */
-static gboolean
-preroll (GstBaseSink *sink, GstEvent *event)
-{
-  if (GST_EVENT_TYPE (event) != GST_EVENT_STREAM_START &&
-      GST_EVENT_TYPE (event) != GST_EVENT_SEGMENT)
-    return TRUE;
-  return gst_base_sink_do_preroll (sink, GST_MINI_OBJECT_CAST (event)) == GST_FLOW_OK;
-}
-
-/* Before the EOS message: whoever sees it finds the checkpoint written. */
+/* Serialized ones come with the preroll lock, FLUSH_STOP without it. Before the EOS message: whoever sees it
+ * finds the checkpoint written. */
 static gboolean
 event (GstBaseSink *sink, GstEvent *event)
 {
   GstSimclrTrainer *self = GST_SIMCLR_TRAINER (sink);
 
-  if (!preroll (sink, event)) {
-    gst_event_unref (event);
-    return FALSE;
-  }
+  _gst_simclr_trainer_preroll (self, event);
+  if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
+    _gst_simclr_trainer_end_preroll (self);
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     _gst_simclr_trainer_save (self, TRUE);
     _gst_simclr_trainer_end_progress (self, GST_PROGRESS_TYPE_CANCELED);

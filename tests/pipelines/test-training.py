@@ -57,6 +57,14 @@ def test_enough_steps_end_one_branch_of_a_tee_only():
     assert output.count('last-message = chain') == 60, output
 
 
+def test_other_branches_of_a_tee_preroll_without_a_batch():
+    source = FRAMES.replace('videotestsrc', 'videotestsrc num-buffers=20')
+    trainer = TRAINER.replace('async=false ', '')
+    for queue in ('queue', 'queue max-size-buffers=2'):
+        output = run(f'{source} ! tee name=t t. ! {queue} ! {PAIRS} ! {ENCODER} ! {trainer} t. ! {queue} ! fakesink')
+        assert values(output, 'step') == [1, 2, 3, 4, 5], output
+
+
 def test_a_clip_is_trained_on():
     clip = os.path.join(DATA, 'feeds', 'desk_coin.webm')
     if not os.path.exists(clip):
