@@ -54,13 +54,6 @@ get_messages_type (void)
 }
 
 static void
-take_text (gchar **field, const GValue *value)
-{
-  g_free (*field);
-  *field = gst_simclr_dup_text (g_value_get_string (value));
-}
-
-static void
 set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstSimclrClassifier *self = GST_SIMCLR_CLASSIFIER (object);
@@ -71,16 +64,16 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     self->fixed.mode = g_value_get_enum (value);
     break;
   case PROP_LOCATION:
-    take_text (&self->fixed.location, value);
+    gst_simclr_take_text (&self->fixed.location, value);
     break;
   case PROP_RESUME:
     self->fixed.resume = g_value_get_boolean (value);
     break;
   case PROP_LABELS:
-    take_text (&self->fixed.labels, value);
+    gst_simclr_take_text (&self->fixed.labels, value);
     break;
   case PROP_LABEL:
-    take_text (&self->live.label, value);
+    gst_simclr_take_text (&self->live.label, value);
     break;
   case PROP_CONFIDENCE_THRESHOLD:
     self->live.confidence_threshold = g_value_get_double (value);
@@ -101,10 +94,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     self->live.region_of_interest = g_value_get_boolean (value);
     break;
   case PROP_REPORT:
-    take_text (&self->fixed.report, value);
+    gst_simclr_take_text (&self->fixed.report, value);
     break;
   case PROP_CONFUSION:
-    take_text (&self->fixed.confusion, value);
+    gst_simclr_take_text (&self->fixed.confusion, value);
     break;
   default:
     if (id >= PROP_LIBRARY) {

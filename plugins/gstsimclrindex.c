@@ -67,6 +67,7 @@
 #include "gstsimclrembeddingmeta.h"
 #include "gstsimclrmessages.h"
 #include "gstsimclrnearestmeta.h"
+#include "gstsimclrproperties.h"
 
 GST_DEBUG_CATEGORY (gst_simclr_index_debug);
 #define GST_CAT_DEFAULT gst_simclr_index_debug
@@ -111,21 +112,8 @@ get_time_type (void)
       {GST_SIMCLR_INDEX_RUNNING_TIME, "Time since the pipeline began to play", "running"},
       {GST_SIMCLR_INDEX_UTC, "Time of day, since 1970 in UTC, when the frame came", "utc"},
       {0, NULL, NULL}};
-  static gsize type = 0;
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstSimclrIndexTime", values));
-  return type;
-}
-
-/* An empty text is none. */
-static void
-take_text (gchar **field, const GValue *value)
-{
-  const gchar *text = g_value_get_string (value);
-
-  g_free (*field);
-  *field = text != NULL && *text != '\0' ? g_strdup (text) : NULL;
+  return gst_simclr_own_enum ("GstSimclrIndexTime", values);
 }
 
 static void
@@ -137,13 +125,13 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_LOCATION:
-    take_text (&settings->location, value);
+    gst_simclr_take_text (&settings->location, value);
     break;
   case PROP_STREAM:
-    take_text (&settings->stream, value);
+    gst_simclr_take_text (&settings->stream, value);
     break;
   case PROP_SOURCE:
-    take_text (&settings->source, value);
+    gst_simclr_take_text (&settings->source, value);
     break;
   case PROP_TIME:
     settings->clock = (GstSimclrIndexClock) g_value_get_enum (value);
@@ -515,7 +503,6 @@ gst_simclr_index_class_init (GstSimclrIndexClass *klass)
   GST_DEBUG_CATEGORY_INIT (gst_simclr_index_debug, "simclrindex", 0, "SimCLR index");
   gst_simclr_embedding_meta_register ();
   gst_simclr_nearest_meta_register ();
-  gst_type_mark_as_plugin_api (get_time_type (), 0);
   object_class->set_property = set_property;
   object_class->get_property = get_property;
   object_class->finalize = finalize;

@@ -191,3 +191,10 @@ gst_simclr_dup_text (const gchar *text)
 {
   return text != NULL && *text != '\0' ? g_strdup (text) : NULL;
 }
+
+void
+gst_simclr_take_text (gchar **field, const GValue *value)
+{
+  g_free (*field);
+  *field = gst_simclr_dup_text (g_value_get_string (value));
+}

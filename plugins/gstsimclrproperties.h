@@ -21,5 +21,7 @@ void gst_simclr_property_fetch (GObject *object, const gchar *name, GValue *valu
 
 /* A name, path or other text that a property holds: an empty one is none, NULL. */
 gchar *gst_simclr_dup_text (const gchar *text) G_GNUC_WARN_UNUSED_RESULT;
+/* The same of a value, in a setting's place. */
+void gst_simclr_take_text (gchar **field, const GValue *value);
 
 G_END_DECLS

@@ -73,6 +73,7 @@
 #ifdef HAVE_MOSQUITTO
 #include "gstsimclrmqtt.h"
 #endif
+#include "gstsimclrproperties.h"
 #include "gstsimclrpublishline.h"
 #include "gstsimclrtensorcaps.h"
 
@@ -178,11 +179,8 @@ get_mode_type (void)
 {
   static const GEnumValue values[] = {{MODE_FRAME, "A line for each frame", "frame"},
       {MODE_CHANGE, "A line when the label is another one than before", "change"}, {0, NULL, NULL}};
-  static gsize type = 0;
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstSimclrPublishMode", values));
-  return type;
+  return gst_simclr_own_enum ("GstSimclrPublishMode", values);
 }
 
 static GType
@@ -209,21 +207,8 @@ get_embedding_type (void)
       {GST_SIMCLR_PUBLISH_NO_EMBEDDING, "Without the embedding", "none"},
       {GST_SIMCLR_PUBLISH_BASE64, "Base64 of little-endian float32", "base64"},
       {GST_SIMCLR_PUBLISH_ARRAY, "An array of numbers", "array"}, {0, NULL, NULL}};
-  static gsize type = 0;
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstSimclrPublishEmbedding", values));
-  return type;
-}
-
-/* An empty text is none. */
-static void
-take_text (gchar **field, const GValue *value)
-{
-  const gchar *text = g_value_get_string (value);
-
-  g_free (*field);
-  *field = text != NULL && *text != '\0' ? g_strdup (text) : NULL;
+  return gst_simclr_own_enum ("GstSimclrPublishEmbedding", values);
 }
 
 /* The field behind a property of text, NULL for others. */
@@ -286,7 +271,7 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     break;
   default:
     if (get_text_field (self, id) != NULL)
-      take_text (get_text_field (self, id), value);
+      gst_simclr_take_text (get_text_field (self, id), value);
     else
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -791,9 +776,7 @@ gst_simclr_publish_class_init (GstSimclrPublishClass *klass)
   GST_DEBUG_CATEGORY_INIT (gst_simclr_publish_debug, "simclrpublish", 0, "SimCLR publisher");
   gst_simclr_classification_meta_register ();
   gst_simclr_embedding_meta_register ();
-  gst_type_mark_as_plugin_api (get_mode_type (), 0);
   gst_type_mark_as_plugin_api (get_fields_type (), 0);
-  gst_type_mark_as_plugin_api (get_embedding_type (), 0);
 
   object_class->set_property = set_property;
   object_class->get_property = get_property;
