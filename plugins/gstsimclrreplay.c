@@ -13,10 +13,13 @@
  *
  * ## Which frames are kept
  *
- * * `policy=reservoir`: a uniform sample of everything seen, for a camera that runs for long.
+ * * `policy=min-redundancy` (the default): frames that differ, to the eyes of the encoder that is being trained. A
+ *   camera that looks at one scene for an hour gives that hour no more room than what is to be seen in it. Of the
+ *   policies with bounded memory it learns most from ordered streams, as much as shuffled training in most of what was
+ *   measured (docs/streams.md); it costs two embeddings for each frame that comes in.
+ * * `policy=reservoir`: a uniform sample of everything seen, which costs nothing: for encoders so large that embedding
+ *   every frame would take too much from training.
  * * `policy=fifo`: the newest frames.
- * * `policy=min-redundancy`: frames that differ, to the eyes of the encoder that is being trained. A camera
- *   that looks at one scene for an hour gives that hour no more room than what is to be seen in it.
  * * `policy=all`: every frame, for a file or folder. What does not fit into #GstSimclrReplay:capacity
  *   and #GstSimclrReplay:max-bytes is an error.
  *

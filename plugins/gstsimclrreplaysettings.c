@@ -263,8 +263,8 @@ install_what_is_kept (GObjectClass *klass)
 {
   g_object_class_install_property (klass, PROP_POLICY,
       g_param_spec_enum ("policy", "Policy", "Which frames are kept.",
-          gst_simclr_described_enum (SIMCLR_TYPE_REPLAY_POLICY), SIMCLR_REPLAY_POLICY_RESERVOIR,
-          FLAGS));
+          gst_simclr_described_enum (SIMCLR_TYPE_REPLAY_POLICY),
+          SIMCLR_REPLAY_POLICY_MIN_REDUNDANCY, FLAGS));
   g_object_class_install_property (klass, PROP_RULE,
       g_param_spec_enum ("redundancy-rule", "Redundancy rule",
           "Which frame goes with policy=min-redundancy when the memory is full.",
@@ -402,7 +402,7 @@ void
 gst_simclr_replay_init_settings (GstSimclrReplay *self)
 {
   self->settings = (GstSimclrReplaySettings){
-      .policy = SIMCLR_REPLAY_POLICY_RESERVOIR,
+      .policy = SIMCLR_REPLAY_POLICY_MIN_REDUNDANCY,
       .rule = SIMCLR_REPLAY_RULE_NEWER,
       .refresh_ratio = 1,
       .max_bytes = G_GUINT64_CONSTANT (1) << 30,
