@@ -8,10 +8,11 @@
  * of its label, the least of all examples. Found by measurement (tests/benchmarks/measure-unknown.py) to have half of
  * the distance at which an embedding is better called unknown, so that novelty is 2 there:
  *
- *   reach = 0.136 * within^0.2 * between^0.8
+ *   reach = 0.16 * within^0.2 * between^0.8
  *
- * between: how far other labels are: the lower quartile over them of the label's median distance to them; 0.2 where
- *   there is no other, as far as scenes of a trained encoder are from each other.
+ * between: how far other labels are: the lower quartile over them of the label's median distance to them, at most
+ *   0.3, for an encoder may have learned to hold just these apart; 0.2 where there is no other, as far as scenes of a
+ *   trained encoder are from each other.
  * within: how far 95 % of the label's examples are from its other half, in the order of teaching, for neighbouring
  *   frames of a video would vouch for each other; the geometric mean of the label's and of all labels'. A few
  *   frames in a row say little of how else a thing will be seen, hence the small power.

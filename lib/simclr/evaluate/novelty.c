@@ -7,9 +7,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define FACTOR 0.136
+#define FACTOR 0.16
 #define WITHIN_POWER 0.2
 #define BETWEEN_ALONE 0.2
+#define BETWEEN_MOST 0.3
 /* Examples that are all alike, of a test pattern or a still picture, do not make the next sensor noise
  * novel: the least of within over between, and of any reach. */
 #define LEAST_WITHIN 1e-3
@@ -185,7 +186,7 @@ measure_between (const Sorted *sorted, gdouble *between)
     between[k] = BETWEEN_ALONE;
     if (others > 0) {
       qsort (distances, others, sizeof (gfloat), compare_floats);
-      between[k] = MAX (distances[(others - 1) / 4], 0);
+      between[k] = CLAMP (distances[(others - 1) / 4], 0, BETWEEN_MOST);
     }
   }
 }
