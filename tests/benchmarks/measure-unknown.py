@@ -15,7 +15,8 @@ For each rule: the share of the taught clips' frames named rightly and known, th
 their mean, and the AUROC of the score, means over the draws. `library` is SimclrClassifier's rule with the
 threshold of simclrclassifier. The others are here to compare it with: `one distance`, twice the distance within which 95 %
 of all examples have another one in the other half of their label or in another label; `centred`, the library's after
-the mean of all clips was taken away, which nobody has who teaches two things.
+the mean of all clips was taken away, which nobody has who teaches two things (its AUROC is what counts: the threshold is
+not made for it).
 """
 import argparse
 import glob
