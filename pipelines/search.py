@@ -9,9 +9,9 @@ embed.py writes the table, with the same encoder. Prints similarity (the cosine,
 first.
 """
 import argparse
-import operator
 
-from pictures import Embedder, read_frames, read_table, run
+from pictures import Embedder, read_frames, read_table, run  # asks for the versions of what comes next
+from gi.repository import GLib, Simclr
 
 
 def read_arguments():
@@ -31,9 +31,11 @@ def main():
         raise ValueError(f'{options.table} has embeddings of {len(rows[0])} numbers, {options.encoder} makes '
                          f'{embedder.size}')
     wanted, = embedder.embed(read_frames(options.picture))
-    found = sorted(((sum(map(operator.mul, row, wanted)), name) for name, row in zip(names, rows)), reverse=True)
-    for similarity, name in found[:options.count]:
-        print(f'{similarity:.3f}  {name}')
+    index = Simclr.Index.new(0)  # in memory; Simclr.Index.open() keeps one in a folder, as simclrindex does
+    for place, (name, row) in enumerate(zip(names, rows)):
+        index.add(row, place, None, name, None, 0, 0)
+    for match in index.search(wanted, options.count, None, GLib.MININT64, GLib.MAXINT64, 0):
+        print(f'{match.similarity:.3f}  {match.source}')
 
 
 if __name__ == '__main__':

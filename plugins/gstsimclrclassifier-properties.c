@@ -260,8 +260,9 @@ install_thresholds (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_NOVELTY_THRESHOLD,
       g_param_spec_double ("novelty-threshold", "Novelty threshold",
           "Novelty above which a frame is unknown and an alarm is told: 1 is the edge of what was "
-          "taught, 2 twice as far from the nearest example; 0: novelty is not computed, which "
-          "saves time with many examples.",
+          "taught, 2 twice as far from the examples, where what is foreign was found to begin; a "
+          "higher one calls less unknown; 0: novelty is not computed, which saves time with many "
+          "examples.",
           0, G_MAXDOUBLE, DEFAULT_NOVELTY_THRESHOLD, flags));
   g_object_class_install_property (klass, PROP_NOVELTY_HYSTERESIS,
       g_param_spec_double ("novelty-hysteresis", "Novelty hysteresis",

@@ -11,7 +11,7 @@ simclr_fuzz_one (const guint8 *data, gsize size)
   g_autoptr (GError) error = NULL;
   g_autoptr (SimclrSafetensors) file = _simclr_safetensors_parse (bytes, &error);
   g_autoptr (SimclrClassifier) classifier = NULL;
-  g_autofree gfloat *embedding = NULL, *scores = NULL;
+  g_autofree gfloat *embedding = NULL, *scores = NULL, *novelty = NULL;
   gsize n;
 
   if (file == NULL)
@@ -28,5 +28,8 @@ simclr_fuzz_one (const guint8 *data, gsize size)
   scores = simclr_classifier_classify (
       classifier, embedding, simclr_classifier_get_embedding_size (classifier), &n, &error);
   g_assert_true ((scores == NULL) == (error != NULL));
+  novelty = simclr_classifier_get_novelty (
+      classifier, embedding, simclr_classifier_get_embedding_size (classifier), &n, NULL);
+  g_assert_nonnull (novelty);
   return TRUE;
 }

@@ -135,13 +135,16 @@ FILES = {
 
 
 
-def classifier(labels='["a", "\u732b [{"]', method="knn", classes=(0, 1, 1), value=1.0, linear=True):
+def classifier(labels='["a", "\u732b [{"]', method="knn", classes=(0, 1, 1), value=1.0, linear=True, reach=None):
     """Three examples of two floats."""
     floats = {"examples": [value, 2, 3, 4, 5, 6], "classes": list(classes)}
     shapes = {"examples": [3, 2], "classes": [len(classes)]}
     if linear:
         floats.update(weight=[1, 2, 3, 4], bias=[1, -1])
         shapes.update(weight=[2, 2], bias=[2])
+    if reach is not None:
+        floats.update(reach=reach)
+        shapes.update(reach=[len(reach)])
     metadata = {"format": "simclr-classifier", "version": "1", "method": method, "labels": labels,
                 "novelty_distance": "0.1"}  # fmt: skip
     header, data = {"__metadata__": metadata}, b""
@@ -156,6 +159,9 @@ CLASSIFIERS = {
     "y_neighbours": classifier(linear=False),
     "y_linear": classifier(method="linear"),
     "y_prototypes": classifier(method="prototype"),
+    "y_reach": classifier(linear=False, reach=[0.1, 0.2]),
+    "n_reach": classifier(linear=False, reach=[0.1, float("nan")]),
+    "n_reach_short": classifier(linear=False, reach=[0.1]),
     "y_fine_tuned": resnet18(head_layer="0"),
     "y_fine_tuned_layer": resnet18(head_layer="1", labels='["a", "\u732b"]'),
     "n_fine_tuned_layer": resnet18(head_layer="2"),

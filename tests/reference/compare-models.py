@@ -74,8 +74,10 @@ def make_model(architecture, width, stem, size, layers, seed):
     head = ProjectionHead(layers, encoder.embedding_size, encoder.embedding_size, 16)
     randomise(encoder)
     randomise(head)
-    with torch.no_grad():
-        head.layers[-1].bias.zero_()
+    if layers == 3:  # with a shift at the end, as lightly's
+        head.layers[-1].bias.requires_grad_(True)
+    else:
+        torch.nn.init.zeros_(head.layers[-1].bias)
     views = torch.rand(VIEWS, 3, size, size)
     move_off_edges((encoder.double(), head.double()), views.double())
     return encoder.float(), head.float(), views

@@ -57,8 +57,8 @@ class ProjectionHead(nn.Module):
         return self.layers(h)
 
     def tensors(self):
-        """The state without what the head has not: the last shift."""
-        shift = f"layers.{len(self.layers) - 1}.bias"
+        """The state without what the head has not, unless it learns: the last shift."""
+        shift = None if self.layers[-1].bias.requires_grad else f"layers.{len(self.layers) - 1}.bias"
         return {name: value for name, value in self.state_dict().items() if name != shift}
 
     @classmethod

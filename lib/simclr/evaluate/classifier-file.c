@@ -39,8 +39,8 @@ add_examples (SimclrSafetensorsWriter *writer, const SimclrExamples *examples)
  * @error: return location for an error
  *
  * Writes the examples with their labels, and the fitted linear layer if the method is linear, as a
- * safetensors file: `examples` (n, size), `classes` (n), `weight` (labels, size) and `bias` (labels) as in
- * torch.nn.Linear; the labels as a JSON array in the metadata. The write is atomic: whatever happens, @path
+ * safetensors file: `examples` (n, size), `classes` (n), `reach` (labels, see simclr_classifier_get_novelty()),
+ * `weight` (labels, size) and `bias` (labels) as in torch.nn.Linear; the labels as a JSON array in the metadata. The write is atomic: whatever happens, @path
  * is the old file or the new one.
  *
  * Returns: %FALSE with @error set (an I/O error, or one of simclr_classifier_fit())
@@ -50,7 +50,7 @@ simclr_classifier_save (SimclrClassifier *self, const gchar *path, GError **erro
 {
   g_autoptr (SimclrSafetensorsWriter) writer = NULL;
   g_autofree gchar *labels = NULL;
-  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
+  const SimclrNovelty *novelty;
 
   g_return_val_if_fail (SIMCLR_IS_CLASSIFIER (self), FALSE);
   g_return_val_if_fail (path != NULL, FALSE);
@@ -67,11 +67,15 @@ simclr_classifier_save (SimclrClassifier *self, const gchar *path, GError **erro
   _simclr_safetensors_writer_set_metadata (writer, "version", VERSION);
   _simclr_safetensors_writer_set_metadata (writer, "method", method_nick (self->method));
   _simclr_safetensors_writer_set_metadata (writer, "labels", labels);
-  _simclr_safetensors_writer_set_metadata (writer, "novelty_distance",
-      g_ascii_dtostr (number, sizeof number, _simclr_classifier_calibrate (self)));
   if (self->encoder != NULL)
     _simclr_safetensors_writer_set_metadata (writer, "encoder", self->encoder);
   add_examples (writer, self->examples);
+  novelty = _simclr_classifier_get_novelty (self);
+  if (novelty != NULL) {
+    const gsize shape[1] = {self->examples->labels->len};
+
+    _simclr_safetensors_writer_add (writer, "reach", 1, shape, novelty->reach);
+  }
   if (self->method == SIMCLR_CLASSIFIER_METHOD_LINEAR) {
     gsize shape[2] = {self->probe->n_classes, self->probe->size};
 
@@ -198,6 +202,28 @@ read_probe (SimclrLinearProbe **probe, const SimclrExamples *examples, SimclrSaf
   return TRUE;
 }
 
+/* Files before there was a reach have none: it follows from the examples. */
+static gboolean
+read_novelty (SimclrNovelty **novelty, const SimclrExamples *examples, SimclrSafetensors *file,
+    GError **error)
+{
+  const guint64 shape[1] = {examples->labels->len};
+  const SimclrSafetensor *tensor;
+  g_autofree gfloat *reach = NULL;
+
+  if (_simclr_safetensors_lookup (file, "reach") == NULL)
+    return TRUE;
+  tensor = find_tensor (file, "reach", 1, shape, error);
+  reach = tensor != NULL ? read_tensor (file, tensor, error) : NULL;
+  if (reach == NULL)
+    return FALSE;
+  for (guint i = 0; i < examples->labels->len; i++)
+    if (!(reach[i] > 1e-6f) || !(reach[i] <= 2))
+      return _simclr_safetensors_fail (error, "the reach of label %u is %g", i, reach[i]);
+  *novelty = _simclr_novelty_new_from (g_steal_pointer (&reach), examples);
+  return TRUE;
+}
+
 static gboolean
 read_method (SimclrSafetensors *file, SimclrClassifierMethod *method, GError **error)
 {
@@ -226,24 +252,22 @@ _simclr_classifier_read (SimclrClassifier *self, SimclrSafetensors *file, GError
 {
   g_autoptr (SimclrExamples) examples = _simclr_examples_new ();
   g_autoptr (SimclrLinearProbe) probe = NULL;
-  const gchar *distance = _simclr_safetensors_get_metadata (file, "novelty_distance");
+  g_autoptr (SimclrNovelty) novelty = NULL;
   SimclrClassifierMethod method = SIMCLR_CLASSIFIER_METHOD_KNN;
-  gdouble calibration = -1;
 
   if (_simclr_classifier_is_encoder (file))
     return _simclr_classifier_read_encoder (self, file, error);
   if (!read_method (file, &method, error) || !read_labels (examples, file, error) ||
-      !read_examples (examples, file, error) || !read_probe (&probe, examples, file, error))
+      !read_examples (examples, file, error) || !read_probe (&probe, examples, file, error) ||
+      !read_novelty (&novelty, examples, file, error))
     return FALSE;
-  if (distance != NULL)
-    calibration = g_ascii_strtod (distance, NULL);
 
   _simclr_classifier_forget (self);
   _simclr_examples_free (self->examples);
   self->examples = g_steal_pointer (&examples);
   self->probe = g_steal_pointer (&probe);
   self->method = method;
-  self->calibration = isfinite (calibration) ? calibration : -1;
+  self->novelty = g_steal_pointer (&novelty);
   g_free (self->encoder);
   self->encoder = g_strdup (_simclr_safetensors_get_metadata (file, "encoder"));
   return TRUE;

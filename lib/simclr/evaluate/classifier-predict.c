@@ -3,7 +3,6 @@
 #include <simclr/evaluate/classifier-private.h>
 
 #include <simclr/base/blas-private.h>
-#include <simclr/evaluate/novelty-private.h>
 #include <simclr/simclr-error.h>
 #include <cblas.h>
 #include <math.h>
@@ -281,10 +280,11 @@ simclr_classifier_predict (
  * @n_rows: (out): embeddings
  * @error: return location for an error
  *
- * How unlike all examples each embedding is: its distance (one minus cosine similarity) to the nearest
- * example, over the distance within which 95 % of the examples have another one that is not of the same
- * half of their label's (at least 0.001). So 0 is a double of an example, 1 the edge of what was taught, 2 twice as far
- * out. With fewer than two examples, and for a fine-tuned encoder's linear layer, everything is 0.
+ * How unlike all examples each embedding is: its distance (one minus cosine similarity) to an example over the
+ * reach of that example's label, the least of all examples. So 0 is a double of an example, and what is
+ * above 2 is better called unknown: the reach was found by measurement to be half of the distance where that begins,
+ * from how far apart a label's examples are and how far the other labels (with a single label: scenes in general).
+ * With fewer than two examples, and for a fine-tuned encoder's linear layer, everything is 0.
  *
  * Returns: (transfer full) (array length=n_rows) (nullable): a number for each embedding, or %NULL with
  *   @error set
@@ -294,9 +294,8 @@ simclr_classifier_get_novelty (
     SimclrClassifier *self, const gfloat *embeddings, gsize n_floats, gsize *n_rows, GError **error)
 {
   g_autofree gfloat *unit = NULL, *novelty = NULL;
-  g_autofree SimclrNeighbor *found = NULL;
-  SimclrRows examples, rows;
-  gdouble calibration;
+  const SimclrNovelty *taught;
+  SimclrRows rows;
 
   g_return_val_if_fail (SIMCLR_IS_CLASSIFIER (self), NULL);
   g_return_val_if_fail (n_rows != NULL, NULL);
@@ -304,22 +303,16 @@ simclr_classifier_get_novelty (
   *n_rows = 0;
   if (!check (self, n_floats, error))
     return NULL;
-  examples = _simclr_examples_get_rows (self->examples);
-  rows = (SimclrRows){.count = n_floats / examples.size, .size = examples.size};
+  rows = (SimclrRows){.count = n_floats / self->examples->size, .size = self->examples->size};
   unit = _simclr_rows_copy_unit (embeddings, rows.count, rows.size, "the", error);
   if (unit == NULL)
     return NULL;
   rows.floats = unit;
-  if (self->supervised != NULL) {
-    *n_rows = rows.count;
-    return g_new0 (gfloat, rows.count + 1);
-  }
-  calibration = _simclr_classifier_calibrate (self);
-  found = g_new (SimclrNeighbor, rows.count + 1);
-  _simclr_neighbors_search (_simclr_classifier_get_parallel (self), &examples, &rows, 1, found);
-  novelty = g_new (gfloat, rows.count + 1);
-  for (gsize i = 0; i < rows.count; i++)
-    novelty[i] = _simclr_novelty (found[i].similarity, calibration);
+  novelty = g_new0 (gfloat, rows.count + 1);
+  taught = self->supervised == NULL ? _simclr_classifier_get_novelty (self) : NULL;
+  if (taught != NULL)
+    _simclr_novelty_compute (
+        taught, _simclr_classifier_get_parallel (self), self->examples, &rows, novelty);
   *n_rows = rows.count;
   return g_steal_pointer (&novelty);
 }

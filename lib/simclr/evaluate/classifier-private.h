@@ -4,6 +4,7 @@
 
 #include <simclr/evaluate/classifier.h>
 #include <simclr/evaluate/linear-probe-private.h>
+#include <simclr/evaluate/novelty-private.h>
 #include <simclr/io/safetensors-private.h>
 #include <simclr/nn/supervised-head-private.h>
 
@@ -22,10 +23,10 @@ struct _SimclrClassifier
   SimclrExamples *examples;         /* labels only, where supervised is there */
   SimclrSupervisedHead *supervised; /* of a fine-tuned encoder; NULL: examples were taught */
   SimclrParallel *parallel;         /* made when first needed */
-  /* what follows from the examples, made when first needed; NULL or negative when not made yet */
+  /* what follows from the examples, made when first needed; NULL when not made yet */
   SimclrLinearProbe *probe;
   gfloat *prototypes; /* (labels, size), of unit length */
-  gdouble calibration;
+  SimclrNovelty *novelty;
 };
 
 /* What load does once the file is open; the fuzzer begins here. On failure self is as it was. */
@@ -43,5 +44,5 @@ gboolean _simclr_classifier_read_encoder (
     SimclrClassifier *self, SimclrSafetensors *file, GError **error);
 gboolean _simclr_classifier_check_examples (
     SimclrClassifier *self, const gchar *purpose, GError **error);
-/* Makes what is missing. */
-gdouble _simclr_classifier_calibrate (SimclrClassifier *self);
+/* Makes it if it is missing; NULL where fewer than two examples say nothing. */
+const SimclrNovelty *_simclr_classifier_get_novelty (SimclrClassifier *self);

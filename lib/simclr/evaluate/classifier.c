@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/evaluate/classifier-private.h>
 
-#include <simclr/evaluate/novelty-private.h>
 #include <simclr/simclr-enum-types.h>
 #include <simclr/simclr-error.h>
 
@@ -187,7 +186,6 @@ static void
 simclr_classifier_init (SimclrClassifier *self)
 {
   self->examples = _simclr_examples_new ();
-  self->calibration = -1;
 }
 
 SimclrParallel *
@@ -203,7 +201,7 @@ _simclr_classifier_invalidate (SimclrClassifier *self)
 {
   g_clear_pointer (&self->probe, _simclr_linear_probe_free);
   g_clear_pointer (&self->prototypes, g_free);
-  self->calibration = -1;
+  g_clear_pointer (&self->novelty, _simclr_novelty_free);
 }
 
 void
@@ -213,13 +211,12 @@ _simclr_classifier_forget (SimclrClassifier *self)
   g_clear_pointer (&self->supervised, _simclr_supervised_head_free);
 }
 
-gdouble
-_simclr_classifier_calibrate (SimclrClassifier *self)
+const SimclrNovelty *
+_simclr_classifier_get_novelty (SimclrClassifier *self)
 {
-  if (self->calibration < 0)
-    self->calibration =
-        _simclr_novelty_calibrate (_simclr_classifier_get_parallel (self), self->examples);
-  return self->calibration;
+  if (self->novelty == NULL && _simclr_examples_get_count (self->examples) >= 2)
+    self->novelty = _simclr_novelty_new (_simclr_classifier_get_parallel (self), self->examples);
+  return self->novelty;
 }
 
 /**

@@ -15,6 +15,7 @@ typedef struct
 {
   const gfloat *floats;
   const gfloat *scales;  /* one for each row, multiplied into its similarities; NULL: ones */
+  const gfloat *offsets; /* of rows searched, added to their similarities; NULL: zeros */
   const guint32 *groups; /* a row finds no row of its own group; NULL: it finds all */
   gsize count;
   gsize size;

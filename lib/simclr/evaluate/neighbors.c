@@ -80,13 +80,15 @@ static void
 keep_nearest (const Search *self, gsize row, const gfloat *similarities, gsize first, gsize count)
 {
   SimclrNeighbor *heap = self->found + row * self->neighbors;
-  const gfloat *scales = self->among->scales;
+  const gfloat *scales = self->among->scales, *offsets = self->among->offsets;
   const guint32 *groups = self->rows->groups != NULL ? self->among->groups : NULL;
   gfloat factor = self->rows->scales != NULL ? self->rows->scales[row] : 1;
 
   for (gsize i = 0; i < count; i++) {
     gfloat similarity = similarities[i] * factor * (scales != NULL ? scales[first + i] : 1);
 
+    if (offsets != NULL)
+      similarity += offsets[first + i];
     if (groups != NULL && groups[first + i] == self->rows->groups[row])
       continue;
     /* rows come in ascending order, so an equal one is never nearer */

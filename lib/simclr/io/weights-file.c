@@ -516,7 +516,7 @@ _simclr_weights_file_add (SimclrSafetensorsWriter *writer, SimclrWeights *weight
  * names behind a prefix or put the modules into a sequence. A first kernel of 3 is taken for the cifar stem.
  * Such files say nothing of the input size (taken to be 224, or 32 with the cifar stem) and the
  * normalisation (taken to be none); simclr_weights_adapt() and the properties of simclrencoder change both.
- * Of projection heads only lightly's with BatchNorm is read. `fc.weight` and `fc.bias` are the linear layer
+ * Of projection heads only lightly's with BatchNorm is read, with the shift of its last BatchNorm. `fc.weight` and `fc.bias` are the linear layer
  * over labels of a fine-tuned encoder (or of torchvision's models).
  *
  * Returns: (transfer full) (nullable): the weights, or %NULL with @error set

@@ -16,7 +16,8 @@ SimclrProjectionHead *_simclr_projection_head_new (
 void _simclr_projection_head_free (SimclrProjectionHead *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimclrProjectionHead, _simclr_projection_head_free)
 
-/* The same from tensors of a file: the layer count and sizes follow from the layouts' names. */
+/* The same from tensors of a file: the layer count and sizes follow from the layouts' names. The last BatchNorm has a
+ * shift if there is one, as lightly's has. */
 SimclrProjectionHead *_simclr_projection_head_new_from (SimclrParameters *layout,
     const gfloat *values, SimclrParameters *statistics_layout, const gfloat *statistics,
     GError **error);

@@ -16,8 +16,9 @@
 typedef struct
 {
   gsize in, out;
-  guint weight, scale, shift; /* numbers in the layout; shift is not there in the last layer */
-  guint mean, variance;       /* numbers in the statistics layout */
+  guint weight, scale;  /* numbers in the layout */
+  guint shift;          /* as well; 0, the first weight's, where there is none */
+  guint mean, variance; /* numbers in the statistics layout */
 
   /* One batch: (rows, out) each, and mean, variance, inverse (3, out). */
   gfloat *product;
@@ -51,7 +52,8 @@ add_vector (SimclrParameters *table, guint module, const gchar *name, SimclrPara
 }
 
 static void
-add_layer (SimclrProjectionHead *self, SimclrParameters *layout, gsize in, gsize out, gboolean last)
+add_layer (
+    SimclrProjectionHead *self, SimclrParameters *layout, gsize in, gsize out, gboolean shifted)
 {
   const guint dense = 3 * self->n_layers, norm = dense + 1;
   const gsize shape[2] = {out, in};
@@ -62,7 +64,7 @@ add_layer (SimclrProjectionHead *self, SimclrParameters *layout, gsize in, gsize
   layer->out = out;
   layer->weight = _simclr_parameters_add (layout, weight, SIMCLR_PARAMETER_WEIGHT, 2, shape);
   layer->scale = add_vector (layout, norm, "weight", SIMCLR_PARAMETER_SCALE, out);
-  if (!last)
+  if (shifted)
     layer->shift = add_vector (layout, norm, "bias", SIMCLR_PARAMETER_SHIFT, out);
   layer->mean =
       add_vector (self->statistics_layout, norm, "running_mean", SIMCLR_PARAMETER_MEAN, out);
@@ -86,9 +88,10 @@ allocate_parameters (SimclrProjectionHead *self, GError **error)
   return TRUE;
 }
 
-/* Layers, tables and cleared memory. */
+/* Layers, tables and cleared memory. The last BatchNorm has no shift, as in the official code, unless it is another's
+ * head that has one. */
 static SimclrProjectionHead *
-build (guint layers, gsize in, gsize hidden, gsize out, GError **error)
+build (guint layers, gsize in, gsize hidden, gsize out, gboolean shifted, GError **error)
 {
   g_autoptr (SimclrProjectionHead) self = NULL;
 
@@ -104,7 +107,7 @@ build (guint layers, gsize in, gsize hidden, gsize out, GError **error)
   self->statistics_layout = _simclr_parameters_new ();
   for (guint i = 0; i < layers; i++)
     add_layer (self, self->parameters.layout, i == 0 ? in : hidden, i + 1 == layers ? out : hidden,
-        i + 1 == layers);
+        shifted || i + 1 < layers);
   if (!allocate_parameters (self, error))
     return NULL;
   self->depth = layers;
@@ -115,7 +118,7 @@ SimclrProjectionHead *
 _simclr_projection_head_new (
     guint layers, gsize in, gsize hidden, gsize out, guint64 seed, GError **error)
 {
-  SimclrProjectionHead *self = build (layers, in, hidden ? hidden : in, out, error);
+  SimclrProjectionHead *self = build (layers, in, hidden ? hidden : in, out, FALSE, error);
 
   for (guint i = 0; self && i < self->n_layers; i++) {
     const Layer *layer = &self->layers[i];
@@ -182,12 +185,15 @@ _simclr_projection_head_new_from (SimclrParameters *layout, const gfloat *values
     SimclrParameters *statistics_layout, const gfloat *statistics, GError **error)
 {
   g_autoptr (SimclrProjectionHead) self = NULL;
+  g_autofree gchar *shift = NULL;
   gsize sizes[MOST_LAYERS + 1];
   guint layers;
 
   if (!read_sizes (layout, &layers, sizes, error))
     return NULL;
-  self = build (layers, sizes[0], sizes[1], sizes[layers], error);
+  shift = g_strdup_printf ("projection_head.layers.%u.bias", 3 * layers - 2);
+  self = build (layers, sizes[0], sizes[1], sizes[layers],
+      _simclr_parameters_lookup (layout, shift) != NULL, error);
   if (!self ||
       !copy_tensors (self->parameters.layout, self->parameters.values, layout, values, error) ||
       !copy_tensors (
@@ -344,6 +350,13 @@ offset_of (SimclrProjectionHead *self, guint parameter)
   return _simclr_parameters_get (self->parameters.layout, parameter)->offset;
 }
 
+/* Of these values or gradients; NULL where the layer has none. */
+static gfloat *
+shift_of (SimclrProjectionHead *self, const Layer *layer, gfloat *floats)
+{
+  return layer->shift != 0 ? floats + offset_of (self, layer->shift) : NULL;
+}
+
 static gsize
 statistics_offset (SimclrProjectionHead *self, guint parameter)
 {
@@ -371,8 +384,7 @@ _simclr_projection_head_forward (SimclrProjectionHead *self, SimclrParallel *par
         layer->out, moments, moments + layer->out, moments + 2 * layer->out, self->scratch);
     _simclr_batchnorm_apply (parallel, SIMCLR_PRECISION_FLOAT32, layer->product, rows, layer->out,
         moments, moments + 2 * layer->out, values + offset_of (self, layer->scale),
-        last ? NULL : values + offset_of (self, layer->shift), NULL, !last, layer->output,
-        self->scratch);
+        shift_of (self, layer, self->parameters.values), NULL, !last, layer->output, self->scratch);
     input = layer->output;
   }
   return input;
@@ -394,8 +406,8 @@ _simclr_projection_head_backward (
     _simclr_batchnorm_backward (parallel, SIMCLR_PRECISION_FLOAT32, layer->product, !last,
         layer->output, dy, self->rows, layer->out, moments, moments + 2 * layer->out,
         self->parameters.values + offset_of (self, layer->scale), NULL, dproduct, NULL,
-        gradients + offset_of (self, layer->scale),
-        last ? NULL : gradients + offset_of (self, layer->shift), FALSE, self->scratch);
+        gradients + offset_of (self, layer->scale), shift_of (self, layer, gradients), FALSE,
+        self->scratch);
     _simclr_linear_backward (parallel, i == 0 ? self->input : self->layers[i - 1].output,
         self->parameters.values + offset_of (self, layer->weight), dproduct, self->rows, layer->in,
         layer->out, dinput, gradients + offset_of (self, layer->weight));
@@ -436,9 +448,8 @@ _simclr_projection_head_infer (SimclrProjectionHead *self, SimclrParallel *paral
         layer->in, layer->out, layer->product);
     _simclr_batchnorm_apply (parallel, SIMCLR_PRECISION_FLOAT32, layer->product, rows, layer->out,
         self->statistics + statistics_offset (self, layer->mean), inverse,
-        values + offset_of (self, layer->scale),
-        last ? NULL : values + offset_of (self, layer->shift), NULL, !last,
-        i + 1 == self->depth ? z : layer->output, self->scratch);
+        values + offset_of (self, layer->scale), shift_of (self, layer, self->parameters.values),
+        NULL, !last, i + 1 == self->depth ? z : layer->output, self->scratch);
     input = layer->output;
   }
   return TRUE;

@@ -314,42 +314,149 @@ test_memory_is_bounded (void)
   data_clear (&train);
 }
 
-/* Directions in a plane, so that distances are known: two labels, each over ten degrees. */
+/* Examples of labels as an encoder makes them: all lie about one direction, each label about one of its own beside it,
+ * each example beside that. Distances are about the squares: (aside^2 + noise^2) over two, as dimensions are many. */
+#define WIDE 64
+
 static void
-test_novelty_is_calibrated (void)
+make_embedding (guint64 label, guint64 stream, guint64 i, gdouble aside, gdouble noise, gfloat *row)
+{
+  for (gsize j = 0; j < WIDE; j++)
+    row[j] = (gfloat) (1 + aside * _simclr_random_normal (7, 1000 + label, j) +
+                       noise * _simclr_random_normal (7, stream, i * WIDE + j));
+}
+
+static void
+teach_scene (SimclrClassifier *self, const gchar *label, guint64 number, guint count, gdouble aside,
+    gdouble noise)
+{
+  g_autoptr (GError) error = NULL;
+  gfloat row[WIDE];
+
+  for (guint i = 0; i < count; i++) {
+    make_embedding (number, 10 + number, i, aside, noise, row);
+    simclr_classifier_teach (self, row, WIDE, &label, 1, &error);
+    g_assert_no_error (error);
+  }
+}
+
+/* The share of new frames of a scene that are known. */
+static gdouble
+share_known (SimclrClassifier *self, guint64 number, gdouble aside, gdouble noise)
+{
+  gfloat rows[40 * WIDE];
+  g_autofree gfloat *novelty = NULL;
+  guint known = 0;
+  gsize n;
+
+  for (guint i = 0; i < 40; i++)
+    make_embedding (number, 500 + number, i, aside, noise, rows + i * WIDE);
+  novelty = simclr_classifier_get_novelty (self, rows, 40 * WIDE, &n, NULL);
+  g_assert_cmpuint (n, ==, 40);
+  for (guint i = 0; i < 40; i++)
+    known += novelty[i] <= 2;
+  return known / 40.0;
+}
+
+/* What counts is how far the labels are from each other: not how large a direction they share, nor whether one
+ * was shown with less variety than it has. */
+static void
+test_few_examples_leave_others_unknown (void)
+{
+  for (guint asides = 0; asides < 3; asides++)
+    for (guint count = 5; count <= 20; count += 15)
+      for (guint shown = 0; shown < 2; shown++) {
+        const gdouble aside = 0.05 * (1 << (2 * asides)), noise = 0.2 * aside;
+        g_autoptr (SimclrClassifier) self = simclr_classifier_new ();
+
+        teach_scene (self, "cup", 0, count, aside, shown ? noise / 10 : noise);
+        teach_scene (self, "hat", 1, count, aside, noise);
+        g_assert_cmpfloat (share_known (self, 0, aside, noise), >=, 0.9);
+        g_assert_cmpfloat (share_known (self, 1, aside, noise), >=, 0.9);
+        for (guint other = 2; other < 12; other++)
+          g_assert_cmpfloat (share_known (self, other, aside, noise), <=, 0.1);
+      }
+}
+
+/* A lively label does not make what is far from a calm one known. */
+static void
+test_each_label_has_its_reach (void)
+{
+  g_autoptr (SimclrClassifier) self = simclr_classifier_new ();
+  gfloat near_calm[WIDE], near_lively[WIDE];
+  g_autofree gfloat *calm = NULL, *lively = NULL;
+  gsize n;
+
+  teach_scene (self, "calm", 0, 20, 0.4, 0.01);
+  teach_scene (self, "lively", 1, 20, 0.4, 0.2);
+  make_embedding (0, 900, 0, 0.4, 0.15, near_calm);
+  make_embedding (1, 900, 0, 0.4, 0.15, near_lively);
+  calm = simclr_classifier_get_novelty (self, near_calm, WIDE, &n, NULL);
+  lively = simclr_classifier_get_novelty (self, near_lively, WIDE, &n, NULL);
+  g_assert_cmpfloat (calm[0], >, 1.2 * lively[0]);
+}
+
+/* Pictures of labels lie among each other. */
+static void
+test_mixed_labels_stay_known (void)
+{
+  g_autoptr (SimclrClassifier) self = simclr_classifier_new ();
+
+  for (guint label = 0; label < CLASSES; label++)
+    teach_scene (self, names[label], label, 50, 0.05, 0.4);
+  for (guint label = 0; label < CLASSES; label++)
+    g_assert_cmpfloat (share_known (self, label, 0.05, 0.4), >=, 0.95);
+}
+
+static void
+test_one_label_knows_itself (void)
+{
+  g_autoptr (SimclrClassifier) self = simclr_classifier_new ();
+
+  teach_scene (self, "cup", 0, 5, 0.5, 0.1);
+  g_assert_cmpfloat (share_known (self, 0, 0.5, 0.1), >=, 0.9);
+  for (guint other = 1; other < 10; other++)
+    g_assert_cmpfloat (share_known (self, other, 0.5, 0.1), <=, 0.1);
+}
+
+/* The rule by its words, where distances are known: directions in a plane, one label over ten degrees, one at ninety. */
+static void
+test_novelty_is_distance_over_reach (void)
 {
   g_autoptr (SimclrClassifier) self = simclr_classifier_new ();
   g_autofree gfloat *novelty = NULL;
   g_autoptr (GError) error = NULL;
-  const gdouble degree = G_PI / 180;
-  gfloat far[4][2];
+  const gdouble degree = G_PI / 180, away[4] = {0, 3, 7, 40};
+  gdouble within[2], reach, far[21];
+  gfloat asked[4][2];
   gsize n;
-  gdouble reference = 1 - cos (5.5 * degree);
-  const gdouble away[4] = {0, 3, 7, 40};
 
-  for (guint i = 0; i < 21; i++) {
-    gfloat row[2] = {(gfloat) (3 * cos (i * degree / 2)), (gfloat) (3 * sin (i * degree / 2))};
-    const gchar *label = "slow";
+  for (guint label = 0; label < 2; label++)
+    for (guint i = 0; i < 21; i++) {
+      gdouble angle = (label * 90 + i / 2.0) * degree;
+      gfloat row[2] = {(gfloat) (3 * cos (angle)), (gfloat) (3 * sin (angle))};
+      const gchar *name = label ? "other" : "slow";
 
-    simclr_classifier_teach (self, row, 2, &label, 1, &error);
-    g_assert_no_error (error);
-  }
+      simclr_classifier_teach (self, row, 2, &name, 1, &error);
+      g_assert_no_error (error);
+    }
+  /* frames 0 to 10 are one half: the others are half a degree to five and a half from it, as these are from them; 95 %
+   * of the 21 end at the second longest, five degrees of frames 1 and 20 */
+  for (guint i = 0; i < 21; i++)
+    far[i] = 1 - cos ((i <= 10 ? 11 - (gdouble) i : (gdouble) i - 10) / 2 * degree);
+  within[0] = far[20];
+  within[1] = far[1];
+  g_assert_cmpfloat_with_epsilon (within[0], within[1], 1e-12);
+  reach = 0.16 * pow (within[0], 0.2) * pow (0.3, 0.8);
   for (guint i = 0; i < 4; i++) {
-    far[i][0] = (gfloat) cos (-away[i] * degree);
-    far[i][1] = (gfloat) sin (-away[i] * degree);
+    asked[i][0] = (gfloat) cos (-away[i] * degree);
+    asked[i][1] = (gfloat) sin (-away[i] * degree);
   }
-  novelty = simclr_classifier_get_novelty (self, far[0], 8, &n, &error);
+  novelty = simclr_classifier_get_novelty (self, asked[0], 8, &n, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (n, ==, 4);
-  g_assert_cmpfloat_with_epsilon (novelty[0], 0, 1e-6);
-  /* frames 0 to 10 are one half: the first is 5.5 degrees from the other half; 95 % are nearer than
-   * about that */
-  for (guint i = 1; i < 4; i++) {
-    gdouble expected = (1 - cos (away[i] * degree)) / reference;
-
-    g_assert_cmpfloat (novelty[i], >, expected);
-    g_assert_cmpfloat (novelty[i], <, expected * 1.5);
-  }
+  for (guint i = 0; i < 4; i++)
+    g_assert_cmpfloat_with_epsilon (novelty[i], (1 - cos (away[i] * degree)) / reach, 1e-3);
 }
 
 static void
@@ -410,6 +517,11 @@ check_saved (SimclrClassifierMethod method)
   a = classify (self, &test);
   b = classify (loaded, &test);
   g_assert_cmpmem (a, 20 * CLASSES * sizeof (gfloat), b, 20 * CLASSES * sizeof (gfloat));
+  g_free (g_steal_pointer (&c));
+  g_free (g_steal_pointer (&d));
+  c = simclr_classifier_get_novelty (self, train.rows, 60 * SIZE, &n, NULL);
+  d = simclr_classifier_get_novelty (loaded, train.rows, 60 * SIZE, &n, NULL);
+  g_assert_cmpmem (c, 60 * sizeof (gfloat), d, 60 * sizeof (gfloat));
   g_remove (path);
   g_rmdir (folder);
   data_clear (&train);
@@ -424,6 +536,42 @@ test_a_file_brings_everything_back (void)
   check_saved (SIMCLR_CLASSIFIER_METHOD_PROTOTYPE);
 }
 
+/* Files of earlier versions have one distance in place of a reach for each label. */
+static void
+test_earlier_files_load (void)
+{
+  const gfloat examples[10] = {3, 0, 2, 0.1f, 4, -0.3f, 0, 1, 0.1f, 2},
+               classes[5] = {0, 0, 0, 1, 1};
+  const gchar *const labels[] = {"a", "a", "a", "b", "b"};
+  const gsize shape[2] = {5, 2};
+  g_autofree gchar *folder = g_dir_make_tmp ("simclr-test-XXXXXX", NULL);
+  g_autofree gchar *path = g_build_filename (folder, "earlier.safetensors", NULL);
+  g_autoptr (SimclrSafetensorsWriter) writer = _simclr_safetensors_writer_new ();
+  g_autoptr (SimclrClassifier) loaded = simclr_classifier_new ();
+  g_autoptr (SimclrClassifier) taught = simclr_classifier_new ();
+  g_autofree gfloat *a = NULL, *b = NULL;
+  g_autoptr (GError) error = NULL;
+  gsize n;
+
+  _simclr_safetensors_writer_set_metadata (writer, "format", "simclr-classifier");
+  _simclr_safetensors_writer_set_metadata (writer, "version", "1");
+  _simclr_safetensors_writer_set_metadata (writer, "method", "prototype");
+  _simclr_safetensors_writer_set_metadata (writer, "labels", "[\"a\", \"b\"]");
+  _simclr_safetensors_writer_set_metadata (writer, "novelty_distance", "0.5");
+  _simclr_safetensors_writer_add (writer, "examples", 2, shape, examples);
+  _simclr_safetensors_writer_add (writer, "classes", 1, shape, classes);
+  g_assert_true (_simclr_safetensors_writer_write (writer, path, NULL));
+  g_assert_true (simclr_classifier_load (loaded, path, &error));
+  g_assert_no_error (error);
+  g_assert_true (simclr_classifier_teach (taught, examples, 10, labels, 5, &error));
+  a = simclr_classifier_get_novelty (loaded, (const gfloat[]){1, 1, 1, -0.2f}, 4, &n, NULL);
+  b = simclr_classifier_get_novelty (taught, (const gfloat[]){1, 1, 1, -0.2f}, 4, &n, NULL);
+  g_assert_cmpmem (a, 2 * sizeof (gfloat), b, 2 * sizeof (gfloat));
+  g_assert_cmpfloat (a[0], >, 2);
+  g_remove (path);
+  g_rmdir (folder);
+}
+
 /* Files are hostile until parsed: each of these fails, and leaves the classifier as it was. */
 static void
 test_bad_files_are_errors (void)
@@ -434,6 +582,7 @@ test_bad_files_are_errors (void)
     gboolean cut_classes;
     gfloat class;
     gfloat value0;
+    gfloat reach; /* of the second label; 0: the file has none */
   } cases[] = {
       {"format", "simclr", "format"},
       {"version", "2", "version 2"},
@@ -453,6 +602,9 @@ test_bad_files_are_errors (void)
       {.says = "class nan", .class = NAN},
       {.says = "example 0", .value0 = NAN},
       {.says = "example 0", .value0 = INFINITY},
+      {.says = "reach of label 1", .reach = NAN},
+      {.says = "reach of label 1", .reach = -1},
+      {.says = "reach of label 1", .reach = 3},
   };
   const gsize shape[2] = {3, 2}, short_shape[1] = {2};
   g_autofree gchar *folder = g_dir_make_tmp ("simclr-test-XXXXXX", NULL);
@@ -463,6 +615,7 @@ test_bad_files_are_errors (void)
     g_autoptr (SimclrClassifier) self = simclr_classifier_new ();
     g_autoptr (GError) error = NULL;
     gfloat examples[6] = {cases[i].value0, 2, 3, 4, 5, 6}, classes[3] = {0, 1, cases[i].class};
+    gfloat reach[2] = {1, 0};
     const gchar *label = "kept";
 
     _simclr_safetensors_writer_set_metadata (writer, "format", "simclr-classifier");
@@ -474,6 +627,9 @@ test_bad_files_are_errors (void)
     _simclr_safetensors_writer_add (writer, "examples", 2, shape, examples);
     _simclr_safetensors_writer_add (
         writer, "classes", 1, cases[i].cut_classes ? short_shape : shape, classes);
+    reach[1] = cases[i].reach;
+    if (reach[1] != 0)
+      _simclr_safetensors_writer_add (writer, "reach", 1, short_shape, reach);
     g_assert_true (_simclr_safetensors_writer_write (writer, path, NULL));
     simclr_classifier_teach (self, examples + 1, 2, &label, 1, NULL);
     g_assert_false (simclr_classifier_load (self, path, &error));
@@ -540,9 +696,16 @@ main (int argc, char **argv)
   g_test_add_func ("/classifier/descent-learns-as-well", test_descent_learns_as_well);
   g_test_add_func ("/classifier/labels-are-unlearned", test_labels_are_unlearned);
   g_test_add_func ("/classifier/memory-is-bounded", test_memory_is_bounded);
-  g_test_add_func ("/classifier/novelty-is-calibrated", test_novelty_is_calibrated);
+  g_test_add_func (
+      "/classifier/few-examples-leave-others-unknown", test_few_examples_leave_others_unknown);
+  g_test_add_func ("/classifier/each-label-has-its-reach", test_each_label_has_its_reach);
+  g_test_add_func ("/classifier/mixed-labels-stay-known", test_mixed_labels_stay_known);
+  g_test_add_func ("/classifier/one-label-knows-itself", test_one_label_knows_itself);
+  g_test_add_func (
+      "/classifier/novelty-is-distance-over-reach", test_novelty_is_distance_over_reach);
   g_test_add_func ("/classifier/one-example-has-no-novelty", test_one_example_has_no_novelty);
   g_test_add_func ("/classifier/a-file-brings-everything-back", test_a_file_brings_everything_back);
+  g_test_add_func ("/classifier/earlier-files-load", test_earlier_files_load);
   g_test_add_func ("/classifier/bad-files-are-errors", test_bad_files_are_errors);
   g_test_add_func ("/classifier/bad-examples-are-errors", test_bad_examples_are_errors);
   return g_test_run ();

@@ -4,6 +4,7 @@
 #include <simclr/simclr-error.h>
 
 #include "fixture.h"
+#include <string.h>
 
 #define ROWS 11
 #define IN 19
@@ -100,6 +101,73 @@ test_heads_are_torchs (void)
 
       check_against_torch (fixture, layers, team);
     }
+}
+
+/* Another implementation's head: its last BatchNorm's shift is added to all rows and learns from their gradient, the
+ * rest is as without it. */
+static void
+test_a_last_shift_is_kept (void)
+{
+  g_autoptr (SimclrSafetensors) fixture = fixture_open ("projection-heads.safetensors");
+  g_autoptr (SimclrProjectionHead) plain = load_head (fixture, "2.", 2);
+  const SimclrParameterSet *set = _simclr_projection_head_get_parameters (plain), *shifted_set;
+  const gsize shape[1] = {OUT};
+  g_autoptr (SimclrParameters) layout = _simclr_parameters_new ();
+  g_autoptr (SimclrProjectionHead) shifted = NULL;
+  g_autoptr (Tensor) h = fixture_get (fixture, "2.h", NULL);
+  g_autoptr (Tensor) dz = fixture_get (fixture, "2.dz", NULL);
+  g_autoptr (Tensor) a = tensor_new (ROWS * OUT);
+  g_autoptr (Tensor) b = tensor_new (ROWS * OUT);
+  g_autoptr (Tensor) dh = tensor_new (ROWS * IN);
+  g_autoptr (GError) error = NULL;
+  g_autofree gfloat *values = NULL;
+  const SimclrParameter *shift;
+
+  for (guint i = 0; i < _simclr_parameters_get_length (set->layout); i++) {
+    const SimclrParameter *tensor = _simclr_parameters_get (set->layout, i);
+
+    _simclr_parameters_add (layout, tensor->name, tensor->kind, tensor->n_dims, tensor->shape);
+  }
+  _simclr_parameters_add (
+      layout, "projection_head.layers.4.bias", SIMCLR_PARAMETER_SHIFT, 1, shape);
+  values = g_new0 (gfloat, _simclr_parameters_get_floats (layout));
+  for (guint i = 0; i < _simclr_parameters_get_length (set->layout); i++) {
+    const SimclrParameter *tensor = _simclr_parameters_get (set->layout, i);
+
+    memcpy (values + _simclr_parameters_get (layout, i)->offset, set->values + tensor->offset,
+        tensor->count * sizeof (gfloat));
+  }
+  shift = _simclr_parameters_lookup (layout, "projection_head.layers.4.bias");
+  for (gsize c = 0; c < OUT; c++)
+    values[shift->offset + c] = (gfloat) c - 5;
+  shifted = _simclr_projection_head_new_from (layout, values,
+      _simclr_projection_head_get_statistics_layout (plain),
+      _simclr_projection_head_get_statistics (plain), &error);
+  g_assert_no_error (error);
+  shifted_set = _simclr_projection_head_get_parameters (shifted);
+  shift = _simclr_parameters_lookup (shifted_set->layout, "projection_head.layers.4.bias");
+  g_assert_nonnull (shift);
+
+  g_assert_true (_simclr_projection_head_infer (plain, NULL, h, ROWS, a, &error));
+  g_assert_true (_simclr_projection_head_infer (shifted, NULL, h, ROWS, b, &error));
+  for (gsize i = 0; i < ROWS * OUT; i++)
+    g_assert_cmpfloat_with_epsilon (b[i] - a[i], (gfloat) (i % OUT) - 5, 1e-4);
+
+  memcpy (a, _simclr_projection_head_forward (plain, NULL, h, ROWS, &error),
+      ROWS * OUT * sizeof (gfloat));
+  memcpy (b, _simclr_projection_head_forward (shifted, NULL, h, ROWS, &error),
+      ROWS * OUT * sizeof (gfloat));
+  for (gsize i = 0; i < ROWS * OUT; i++)
+    g_assert_cmpfloat_with_epsilon (b[i] - a[i], (gfloat) (i % OUT) - 5, 1e-4);
+  _simclr_projection_head_backward (shifted, NULL, dz, dh);
+  fixture_compare (fixture, "2.dh", dh, ROWS * IN, 10 * TOLERANCE);
+  for (gsize c = 0; c < OUT; c++) {
+    gdouble sum = 0;
+
+    for (gsize row = 0; row < ROWS; row++)
+      sum += dz[row * OUT + c];
+    g_assert_cmpfloat_with_epsilon (shifted_set->gradients[shift->offset + c], sum, 1e-4);
+  }
 }
 
 static void
@@ -223,6 +291,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/projection-head/heads-are-torchs", test_heads_are_torchs);
+  g_test_add_func ("/projection-head/a-last-shift-is-kept", test_a_last_shift_is_kept);
   g_test_add_func ("/projection-head/names-and-shapes", test_names_and_shapes);
   g_test_add_func ("/projection-head/initial-values", test_initial_values);
   g_test_add_func ("/projection-head/rows-change", test_rows_change);
