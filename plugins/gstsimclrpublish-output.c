@@ -47,9 +47,7 @@ open_mqtt (GstSimclrPublish *self, const GstSimclrPublishFixed *fixed)
   mqtt = gst_simclr_mqtt_new (GST_ELEMENT (self), &settings, &error);
   if (mqtt == NULL) {
     GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-        ("mqtt-address=\"%s\", mqtt-topic=\"%s\" cannot be published to.", fixed->mqtt.address,
-            settings.topic),
-        ("%s", error->message));
+        ("Lines cannot be published to an MQTT broker: %s.", error->message), (NULL));
     return FALSE;
   }
   GST_OBJECT_LOCK (self);
@@ -92,6 +90,20 @@ drain (GstSimclrPublish *self)
     gst_simclr_mqtt_drain (self->mqtt, LAST_WAIT);
 }
 
+gboolean
+_gst_simclr_publish_check (GstSimclrPublish *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *details = NULL;
+
+  if (self->mqtt == NULL || !gst_simclr_mqtt_is_refused (self->mqtt, &error, &details))
+    return TRUE;
+  if (error != NULL)
+    gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR, error->domain, error->code,
+        g_strdup (error->message), g_steal_pointer (&details), __FILE__, G_STRFUNC, __LINE__);
+  return FALSE;
+}
+
 void
 _gst_simclr_publish_interrupt (GstSimclrPublish *self, gboolean interrupted)
 {
@@ -126,13 +138,18 @@ drain (GstSimclrPublish *self)
 {
 }
 
+gboolean
+_gst_simclr_publish_check (GstSimclrPublish *self)
+{
+  return TRUE;
+}
+
 void
 _gst_simclr_publish_interrupt (GstSimclrPublish *self, gboolean interrupted)
 {
 }
 #endif
 
-/* FALSE: an error was posted. */
 static gboolean
 write_out (GstSimclrPublish *self)
 {
@@ -188,6 +205,7 @@ _gst_simclr_publish_finish (GstSimclrPublish *self)
   if (self->fd >= 0)
     write_out (self);
   drain (self);
+  _gst_simclr_publish_check (self);
 }
 
 void

@@ -60,6 +60,8 @@ void _gst_simclr_publish_clear_settings (GstSimclrPublish *self);
 
 /* Output (gstsimclrpublish-output.c). FALSE: an error was posted. */
 gboolean _gst_simclr_publish_open (GstSimclrPublish *self);
+/* Whether lines still can reach the broker. */
+gboolean _gst_simclr_publish_check (GstSimclrPublish *self);
 /* The line that self->line holds; flush: written at once. */
 gboolean _gst_simclr_publish_put (GstSimclrPublish *self, gboolean flush);
 /* At the end of a stream: takes what is left to file and broker, and waits for the broker a little. */

@@ -9,6 +9,7 @@
       GST_SIMCLR_PUBLISH_SCORES)
 #define DEFAULT_QUEUE_SIZE 1000
 #define DEFAULT_TOPIC "simclr"
+#define DEFAULT_KEEP_ALIVE 60
 
 enum
 {
@@ -28,6 +29,15 @@ enum
   PROP_MQTT_PASSWORD,
   PROP_MQTT_QOS,
   PROP_MQTT_RETAIN,
+  PROP_MQTT_CA_FILE,
+  PROP_MQTT_CERT_FILE,
+  PROP_MQTT_KEY_FILE,
+  PROP_MQTT_INSECURE,
+  PROP_MQTT_KEEP_ALIVE,
+  PROP_MQTT_WILL_TOPIC,
+  PROP_MQTT_WILL_PAYLOAD,
+  PROP_MQTT_WILL_QOS,
+  PROP_MQTT_WILL_RETAIN,
   PROP_QUEUE_SIZE,
   PROP_STATS,
 };
@@ -91,6 +101,16 @@ get_text_field (GstSimclrPublish *self, guint id)
     return &self->fixed.mqtt.username;
   case PROP_MQTT_PASSWORD:
     return &self->fixed.mqtt.password;
+  case PROP_MQTT_CA_FILE:
+    return &self->fixed.mqtt.ca_file;
+  case PROP_MQTT_CERT_FILE:
+    return &self->fixed.mqtt.cert_file;
+  case PROP_MQTT_KEY_FILE:
+    return &self->fixed.mqtt.key_file;
+  case PROP_MQTT_WILL_TOPIC:
+    return &self->fixed.mqtt.will_topic;
+  case PROP_MQTT_WILL_PAYLOAD:
+    return &self->fixed.mqtt.will_payload;
   default:
     return NULL;
   }
@@ -126,6 +146,18 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     break;
   case PROP_MQTT_RETAIN:
     self->fixed.mqtt.retain = g_value_get_boolean (value);
+    break;
+  case PROP_MQTT_INSECURE:
+    self->fixed.mqtt.insecure = g_value_get_boolean (value);
+    break;
+  case PROP_MQTT_KEEP_ALIVE:
+    self->fixed.mqtt.keep_alive = g_value_get_uint (value);
+    break;
+  case PROP_MQTT_WILL_QOS:
+    self->fixed.mqtt.will_qos = g_value_get_uint (value);
+    break;
+  case PROP_MQTT_WILL_RETAIN:
+    self->fixed.mqtt.will_retain = g_value_get_boolean (value);
     break;
   case PROP_QUEUE_SIZE:
     self->fixed.mqtt.queue_size = g_value_get_uint (value);
@@ -169,6 +201,18 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     break;
   case PROP_MQTT_RETAIN:
     g_value_set_boolean (value, self->fixed.mqtt.retain);
+    break;
+  case PROP_MQTT_INSECURE:
+    g_value_set_boolean (value, self->fixed.mqtt.insecure);
+    break;
+  case PROP_MQTT_KEEP_ALIVE:
+    g_value_set_uint (value, self->fixed.mqtt.keep_alive);
+    break;
+  case PROP_MQTT_WILL_QOS:
+    g_value_set_uint (value, self->fixed.mqtt.will_qos);
+    break;
+  case PROP_MQTT_WILL_RETAIN:
+    g_value_set_boolean (value, self->fixed.mqtt.will_retain);
     break;
   case PROP_QUEUE_SIZE:
     g_value_set_uint (value, self->fixed.mqtt.queue_size);
@@ -236,10 +280,44 @@ install_mqtt_text (
 }
 
 static void
+install_mqtt_tls (GObjectClass *klass)
+{
+  install_mqtt_text (klass, PROP_MQTT_CA_FILE, "mqtt-ca-file", "MQTT authorities",
+      "PEM file of the certificate authorities that vouch for the broker. Unset: the system's.");
+  install_mqtt_text (klass, PROP_MQTT_CERT_FILE, "mqtt-cert-file", "MQTT certificate",
+      "PEM file of this client's certificate, where the broker wants one. Unset: none.");
+  install_mqtt_text (klass, PROP_MQTT_KEY_FILE, "mqtt-key-file", "MQTT key",
+      "PEM file of the private key to mqtt-cert-file, not encrypted. Unset: none.");
+  g_object_class_install_property (klass, PROP_MQTT_INSECURE,
+      g_param_spec_boolean ("mqtt-insecure", "MQTT insecure",
+          "Whether the broker's certificate may be for another host name; who vouches for it is "
+          "checked all the same.",
+          FALSE, FIXED));
+}
+
+static void
+install_mqtt_will (GObjectClass *klass)
+{
+  install_mqtt_text (klass, PROP_MQTT_WILL_TOPIC, "mqtt-will-topic", "MQTT last will's topic",
+      "Topic under which the broker publishes mqtt-will-payload when it loses this client. Unset: "
+      "it does not.");
+  install_mqtt_text (klass, PROP_MQTT_WILL_PAYLOAD, "mqtt-will-payload", "MQTT last will",
+      "What the broker publishes when it loses this client. Unset: an empty message.");
+  g_object_class_install_property (klass, PROP_MQTT_WILL_QOS,
+      g_param_spec_uint ("mqtt-will-qos", "MQTT last will's quality of service",
+          "As mqtt-qos, of the last will.", 0, 2, 0, FIXED));
+  g_object_class_install_property (klass, PROP_MQTT_WILL_RETAIN,
+      g_param_spec_boolean ("mqtt-will-retain", "MQTT last will retained",
+          "Whether the broker keeps the last will for those who subscribe later.", FALSE, FIXED));
+}
+
+static void
 install_mqtt (GObjectClass *klass)
 {
   install_mqtt_text (klass, PROP_MQTT_ADDRESS, "mqtt-address", "MQTT address",
-      "MQTT broker for the lines, as HOST or HOST:PORT (1883 where there is none). Unset: none.");
+      "MQTT broker for the lines: mqtt://HOST:PORT, mqtts://HOST:PORT with TLS, or HOST:PORT, "
+      "which is with TLS where mqtt-ca-file or mqtt-cert-file is set or the port is 8883. Without "
+      "PORT: 1883, with TLS 8883. Unset: none.");
   g_object_class_install_property (klass, PROP_MQTT_TOPIC,
       g_param_spec_string ("mqtt-topic", "MQTT topic", "Topic that lines are published under.",
           DEFAULT_TOPIC, FIXED));
@@ -248,7 +326,7 @@ install_mqtt (GObjectClass *klass)
   install_mqtt_text (klass, PROP_MQTT_USERNAME, "mqtt-username", "MQTT user name",
       "User name for the broker. Unset: none.");
   install_mqtt_text (klass, PROP_MQTT_PASSWORD, "mqtt-password", "MQTT password",
-      "Password for the broker, sent as it is. Unset: none.");
+      "Password for the broker, sent as it is where there is no TLS. Unset: none.");
   g_object_class_install_property (klass, PROP_MQTT_QOS,
       g_param_spec_uint ("mqtt-qos", "MQTT quality of service",
           "How surely a line arrives: 0, it is sent once; 1, again until the broker has "
@@ -258,6 +336,10 @@ install_mqtt (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_MQTT_RETAIN,
       g_param_spec_boolean ("mqtt-retain", "MQTT retain",
           "Whether the broker keeps the last line for those who subscribe later.", FALSE, FIXED));
+  g_object_class_install_property (klass, PROP_MQTT_KEEP_ALIVE,
+      g_param_spec_uint ("mqtt-keep-alive", "MQTT keep alive",
+          "Seconds without a line after which client and broker make sure of each other.", 5, 65535,
+          DEFAULT_KEEP_ALIVE, FIXED));
   g_object_class_install_property (klass, PROP_QUEUE_SIZE,
       g_param_spec_uint ("queue-size", "Queue size",
           "Lines that wait for the broker at most; then the oldest is dropped.", 1, 1000000,
@@ -273,6 +355,8 @@ _gst_simclr_publish_install_properties (GObjectClass *klass)
   install_content (klass);
   install_file (klass);
   install_mqtt (klass);
+  install_mqtt_tls (klass);
+  install_mqtt_will (klass);
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Lines written, sent to the broker and dropped since the start, and whether it is "
@@ -287,6 +371,7 @@ _gst_simclr_publish_init_settings (GstSimclrPublish *self)
   self->live.fields = DEFAULT_FIELDS;
   self->live.flush = TRUE;
   self->fixed.mqtt.topic = g_strdup (DEFAULT_TOPIC);
+  self->fixed.mqtt.keep_alive = DEFAULT_KEEP_ALIVE;
   self->fixed.mqtt.queue_size = DEFAULT_QUEUE_SIZE;
 }
 

@@ -34,8 +34,7 @@
  * output where neither is set (`gst-launch-1.0 -q` keeps its own words out of it). A file that cannot be written is an
  * error. A broker never holds up the stream: lines wait in a queue of
  * #simclrpublish:queue-size, which drops its oldest line when it is full, and a warning says how many. The element
- * connects again by itself, and only at the end of the stream waits up to two seconds for what is left. The
- * connection is plain TCP.
+ * connects again by itself, and only at the end of the stream waits up to two seconds for what is left.
  *
  * #simclrpublish:stats is a structure `simclr-publish` with `lines`, `sent` (to the broker), `dropped` (#guint64) and
  * `connected` (#gboolean). A line, in mode change: `{"time":"2026-05-01T12:00:00.000Z","running-time":400000000,
@@ -60,6 +59,15 @@
  *
  * `simclrpublish mode=change interval=60000000000 mqtt-address=broker.local mqtt-topic=cameras/door mqtt-retain=true`:
  * each change, and at least a line a minute; whoever subscribes gets the last one at once.
+ *
+ * `simclrpublish mode=change mqtt-address=mqtts://broker.local mqtt-ca-file=ca.pem mqtt-username=door mqtt-password=WORD
+ * mqtt-topic=cameras/door mqtt-will-topic=cameras/door/state mqtt-will-payload=offline mqtt-will-retain=true`: the same
+ * by TLS, to a broker that #simclrpublish:mqtt-ca-file vouches for (the system's authorities where it is unset) and that
+ * knows this client by its password; #simclrpublish:mqtt-cert-file and #simclrpublish:mqtt-key-file are for one that
+ * knows it by a certificate. The last will is what the broker says when it loses the client.
+ *
+ * A broker that is not there is a warning, and tried again. One that refuses the client, or that presents a
+ * certificate which is not accepted, is an error at the next frame; where there has been a connection before, a warning.
  */
 #include "gstsimclrpublish-private.h"
 
@@ -175,6 +183,8 @@ transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   GstSimclrPublishRow row = {.stream = stream, .rows = gst_simclr_publish_count_rows (buffer)};
   GstSimclrPublishLive live;
 
+  if (!_gst_simclr_publish_check (self))
+    return GST_FLOW_ERROR;
   GST_OBJECT_LOCK (self);
   live = self->live;
   GST_OBJECT_UNLOCK (self);
