@@ -140,16 +140,22 @@ explain_tls (GstSimclrMqtt *self, const gchar *complaint)
       settings->address);
 }
 
-/* code is the library's; errno may say more, and what it logged more still. A broker that hangs up in the middle may be
- * on its way down or up. */
+/* A broker that hangs up in the middle may be on its way down or up. */
+static gboolean
+is_of_the_network (const gchar *complaint)
+{
+  return strstr (complaint, "unexpected eof") != NULL ||
+         strstr (complaint, "system library") != NULL;
+}
+
+/* code is the library's; errno may say more, and what it logged more still. */
 static void
 fail (GstSimclrMqtt *self, gint code)
 {
   const gchar *reason = code == MOSQ_ERR_ERRNO ? g_strerror (errno) : mosquitto_strerror (code);
   g_autofree gchar *complaint = g_steal_pointer (&self->complaint);
 
-  if (self->tls && complaint != NULL && !self->was_connected &&
-      strstr (complaint, "unexpected eof") == NULL)
+  if (self->tls && complaint != NULL && !self->was_connected && !is_of_the_network (complaint))
     end_trying (self, GST_RESOURCE_ERROR_OPEN_WRITE, explain_tls (self, complaint), complaint);
   else
     give_up (self, complaint != NULL ? complaint : reason);
