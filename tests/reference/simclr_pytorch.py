@@ -26,27 +26,33 @@ from simclr_torch import (ARCHITECTURES, Encoder, ProjectionHead, initialise_off
                           make_optimizer, nt_xent)  # fmt: skip
 
 
-def make_augmentation(strength):
+def make_augmentation(strength, size=32, areas=(0.08, 1)):
     """The official recipe for CIFAR-10: no blur."""
     jitter = transforms.ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, 0.2 * strength)
     return transforms.Compose([
-        transforms.RandomResizedCrop(32, (0.08, 1), interpolation=transforms.InterpolationMode.BICUBIC),
+        transforms.RandomResizedCrop(size, areas, interpolation=transforms.InterpolationMode.BICUBIC),
         transforms.RandomHorizontalFlip(),
         transforms.RandomApply([jitter], 0.8),
         transforms.RandomGrayscale(0.2),
     ])  # fmt: skip
 
 
-def augmented_batches(pictures, pairs, strength, seed):
+def augmented_batches(pictures, pairs, strength, seed, crops=0, crop_size=16):
     """Endless batches of bytes (2 * pairs, 32, 32, 3), rows a0 b0 a1 b1 ...; each epoch a permutation
-    whose rest, less than a batch, is left out."""
+    whose rest, less than a batch, is left out. With crops: of (views, crops), the latter (crops, pairs, ...)."""
     augment = make_augmentation(strength)
+    augment_small = make_augmentation(strength, crop_size, (0.05, 0.3))
     order = numpy.random.default_rng(seed)
     torch.manual_seed(seed)  # torchvision's transforms draw from it
+
+    def draw(chosen, times, transform):
+        chosen = [i for i in chosen for _ in range(times)]
+        return numpy.stack([numpy.asarray(transform(Image.fromarray(pictures[i]))) for i in chosen])
+
     while True:
         for chosen in order.permutation(len(pictures))[: len(pictures) // pairs * pairs].reshape(-1, pairs):
-            views = [augment(Image.fromarray(pictures[i])) for i in chosen for _ in range(2)]
-            yield numpy.stack([numpy.asarray(view) for view in views])
+            views = draw(chosen, 2, augment)
+            yield (views, [draw(chosen, 1, augment_small) for _ in range(crops)]) if crops else views
 
 
 def dumped_batches(path, pairs):
@@ -91,6 +97,17 @@ def rate_at(step, steps, arguments):
     return rate
 
 
+def multi_crop_loss(model, views, crops, temperature):
+    """SwAV's multi-crop (Caron et al. 2020, section 3.3) with NT-Xent: small crops are to find both views of their
+    picture, never each other; the mean over all such pairs and the usual one. model: pictures to projections."""
+    views = model(to_tensor(views))
+    small = model(to_tensor(numpy.concatenate(crops))).chunk(len(crops))
+    losses = [nt_xent(views, temperature)]
+    for one in small:
+        losses += [nt_xent(torch.stack((one, views[side::2]), 1).flatten(0, 1), temperature) for side in (0, 1)]
+    return sum(losses) / len(losses)
+
+
 def log(**fields):
     print(json.dumps(fields), flush=True)
 
@@ -111,9 +128,12 @@ def train(encoder, head, batches, steps, arguments, look):
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, steps, arguments)
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.autocast):
-            projections = head(encoder(to_tensor(views)))
-        loss = nt_xent(projections.float(), arguments.temperature)
+        if arguments.crops:
+            loss = multi_crop_loss(lambda x: head(encoder(x)), *views, arguments.temperature)
+        else:
+            with torch.autocast("cpu", torch.bfloat16, enabled=arguments.autocast):
+                projections = head(encoder(to_tensor(views)))
+            loss = nt_xent(projections.float(), arguments.temperature)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -184,6 +204,8 @@ def parse():
     add("--batches", type=int, default=1, help="of the five training files")
     add("--pairs", dest="dump", metavar="FILE", help="pairs that simclraugment made, instead of torchvision's")
     add("--batch-size", dest="pairs", type=int, default=128, help="pairs")
+    add("--crops", type=int, default=0, help="small crops of each picture beside its two views")
+    add("--crop-size", type=int, default=16, help="pixels")
     add("--strength", type=float, default=0.5, help="of the colours' jitter")
     add("--temperature", type=float, default=0.5)
     add("--optimizer", choices=("sgd", "lars", "adamw"), default="sgd")
@@ -223,7 +245,8 @@ def main():
         if arguments.dump:
             batches = dumped_batches(arguments.dump, arguments.pairs)
         else:
-            batches = augmented_batches(pictures, arguments.pairs, arguments.strength, arguments.seed)
+            batches = augmented_batches(pictures, arguments.pairs, arguments.strength, arguments.seed, arguments.crops,
+                                        arguments.crop_size)  # fmt: skip
         steps = arguments.steps
         if steps is None:
             steps = arguments.epochs * (len(pictures) // arguments.pairs)

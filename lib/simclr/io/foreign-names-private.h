@@ -11,11 +11,14 @@
  *                               may be "encoder.module.")
  *   prefix.0.weight, ...        nn.Sequential of torchvision's modules, numbered: "backbone." is lightly
  *                               (its head has our names), "f." leftthomas/SimCLR
+ *   prefix.0.0.weight, prefix.1.blocks.0.net.0.weight, ...
+ *                               "net." or "resnet.net." is Separius/SimCLRv2-Pytorch, which converts the
+ *                               official release of version 2; not those with selective kernels
  *   ....shortcut.0.weight       for downsample: SupContrast and lightly's own ResNets
  *
  * (solo-learn's encoders for CIFAR pad the first convolution by 2 and not by 1, which no tensor tells: their
  * embeddings come out slightly different here.)
  *
- * tonylins/simclr-converter, which converts the official release, has torchvision's names. FALSE with
- * error set where the file holds more than one encoder; a file without any stays as it is. */
+ * tonylins/simclr-converter, which converts the official release of version 1, has torchvision's names. FALSE with
+ * error set where the file holds more than one encoder, or one that cannot be; a file without any stays as it is. */
 gboolean _simclr_foreign_names_adapt (SimclrSafetensors *file, GError **error);

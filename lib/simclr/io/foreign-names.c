@@ -8,12 +8,19 @@
 #define LAYERS 4
 #define MAX_MODULES 10 /* of a sequence; torchvision's last layer is number 7 */
 
+typedef enum
+{
+  NAMING_TORCHVISION, /* layer1.0.conv1.weight */
+  NAMING_NUMBERED,    /* 4.0.conv1.weight */
+  NAMING_BLOCKS,      /* 1.blocks.0.net.0.weight */
+} Naming;
+
 /* Where an encoder's tensors are. */
 typedef struct
 {
   gchar *prefix;
-  gboolean numbered;
-  guint layers[LAYERS]; /* numbers of layer1 to layer4 */
+  Naming naming;
+  guint layers[LAYERS]; /* numbers of layer1 to layer4, for NAMING_NUMBERED */
 } Place;
 
 static const SimclrSafetensor *G_GNUC_PRINTF (3, 4)
@@ -45,23 +52,44 @@ is_numbered (SimclrSafetensors *file, const gchar *prefix, guint layers[LAYERS])
   return found == LAYERS;
 }
 
+static gboolean
+is_named (SimclrSafetensors *file, const gchar *prefix, Naming naming, guint layers[LAYERS])
+{
+  switch (naming) {
+  case NAMING_TORCHVISION:
+    return find (file, prefix, "layer1.0.conv1.weight") != NULL;
+  case NAMING_NUMBERED:
+    return is_numbered (file, prefix, layers);
+  case NAMING_BLOCKS:
+    return find (file, prefix, "1.blocks.0.net.0.weight") != NULL;
+  }
+  g_return_val_if_reached (FALSE);
+}
+
 /* Whether name is the first convolution of an encoder. */
 static gboolean
 begins_encoder (SimclrSafetensors *file, const gchar *name, Place *place)
 {
-  const gchar *const suffixes[] = {"conv1.weight", "0.weight"};
+  static const struct
+  {
+    const gchar *suffix;
+    Naming naming;
+  } firsts[] = {
+      {"0.0.weight", NAMING_BLOCKS},
+      {"conv1.weight", NAMING_TORCHVISION},
+      {"0.weight", NAMING_NUMBERED},
+  };
 
-  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS (firsts); i++) {
     g_autofree gchar *prefix = NULL;
 
-    if (!g_str_has_suffix (name, suffixes[i]))
+    if (!g_str_has_suffix (name, firsts[i].suffix))
       continue;
-    prefix = g_strndup (name, strlen (name) - strlen (suffixes[i]));
-    place->numbered = i == 1;
-    if (place->numbered ? !is_numbered (file, prefix, place->layers)
-                        : !find (file, prefix, "layer1.0.conv1.weight"))
+    prefix = g_strndup (name, strlen (name) - strlen (firsts[i].suffix));
+    if (!is_named (file, prefix, firsts[i].naming, place->layers))
       continue;
     place->prefix = g_steal_pointer (&prefix);
+    place->naming = firsts[i].naming;
     return TRUE;
   }
   return FALSE;
@@ -106,6 +134,45 @@ name_module (const Place *place, guint64 number)
   return NULL;
 }
 
+/* For NAMING_BLOCKS: a block's bottleneck is a sequence of its own, with each BatchNorm in one with its ReLU. */
+static gchar *
+translate_block (const gchar *name)
+{
+  static const struct
+  {
+    const gchar *theirs;
+    const gchar *ours;
+  } modules[] = {
+      {"net.0.", "conv1."},
+      {"net.1.0.", "bn1."},
+      {"net.2.", "conv2."},
+      {"net.3.0.", "bn2."},
+      {"net.4.", "conv3."},
+      {"net.5.0.", "bn3."},
+      {"projection.shortcut.", "downsample.0."},
+      {"projection.bn.0.", "downsample.1."},
+  };
+  guint64 layer, block;
+  gchar *end;
+
+  if (g_str_has_prefix (name, "0.0."))
+    return g_strconcat ("conv1.", name + strlen ("0.0."), NULL);
+  if (g_str_has_prefix (name, "0.1.0."))
+    return g_strconcat ("bn1.", name + strlen ("0.1.0."), NULL);
+  layer = g_ascii_strtoull (name, &end, 10);
+  if (end == name || layer < 1 || layer > LAYERS || !g_str_has_prefix (end, ".blocks."))
+    return NULL;
+  name = end + strlen (".blocks.");
+  block = g_ascii_strtoull (name, &end, 10);
+  if (end == name || *end != '.')
+    return NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (modules); i++)
+    if (g_str_has_prefix (end + 1, modules[i].theirs))
+      return g_strdup_printf ("layer%u.%" G_GUINT64_FORMAT ".%s%s", (guint) layer, block,
+          modules[i].ours, end + 1 + strlen (modules[i].theirs));
+  return NULL;
+}
+
 /* torchvision's name for a tensor of the encoder; NULL where it has none. */
 static gchar *
 translate (const Place *place, const gchar *name)
@@ -118,7 +185,9 @@ translate (const Place *place, const gchar *name)
   if (!g_str_has_prefix (name, place->prefix))
     return NULL;
   name += strlen (place->prefix);
-  if (place->numbered) {
+  if (place->naming == NAMING_BLOCKS)
+    return translate_block (name);
+  if (place->naming == NAMING_NUMBERED) {
     number = g_ascii_strtoull (name, &end, 10);
     module = end > name && *end == '.' ? name_module (place, number) : NULL;
     if (!module)
@@ -142,6 +211,14 @@ _simclr_foreign_names_adapt (SimclrSafetensors *file, GError **error)
   prefix = place.prefix;
   if (!prefix)
     return TRUE;
+  if (place.naming == NAMING_BLOCKS && find (file, prefix, "1.blocks.0.net.2.main_conv.0.weight")) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "the encoder has selective kernels (sk1), with tensors \"%.100s1.blocks.0.net.2.*\"; only "
+        "those "
+        "without (sk0) are supported",
+        prefix);
+    return FALSE;
+  }
   for (guint i = 0; i < _simclr_safetensors_get_length (file); i++) {
     const gchar *name = _simclr_safetensors_get (file, i)->name;
     g_autofree gchar *translated = translate (&place, name);

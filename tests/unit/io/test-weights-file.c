@@ -363,6 +363,74 @@ test_lightlys_head_loads (Fixture *fixture, gconstpointer data)
   assert_same_tensors (weights, loaded);
 }
 
+/* Separius/SimCLRv2-Pytorch's name for a tensor; see resnet.py there. */
+static gchar *
+name_as_version_2 (const gchar *name)
+{
+  static const gchar *const modules[][2] = {
+      {"downsample.0.", "projection.shortcut."},
+      {"downsample.1.", "projection.bn.0."},
+      {"conv1.", "net.0."},
+      {"bn1.", "net.1.0."},
+      {"conv2.", "net.2."},
+      {"bn2.", "net.3.0."},
+      {"conv3.", "net.4."},
+      {"bn3.", "net.5.0."},
+  };
+  guint layer, block;
+  gint begin;
+
+  if (g_str_has_prefix (name, "conv1."))
+    return g_strconcat ("resnet.net.0.0.", name + 6, NULL);
+  if (g_str_has_prefix (name, "bn1."))
+    return g_strconcat ("resnet.net.0.1.0.", name + 4, NULL);
+  g_assert_cmpint (sscanf (name, "layer%u.%u.%n", &layer, &block, &begin), ==, 2);
+  for (guint i = 0; i < G_N_ELEMENTS (modules); i++)
+    if (g_str_has_prefix (name + begin, modules[i][0]))
+      return g_strdup_printf ("resnet.net.%u.blocks.%u.%s%s", layer, block, modules[i][1],
+          name + begin + strlen (modules[i][0]));
+  g_assert_not_reached ();
+}
+
+static void
+test_version_2_loads (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (SimclrWeights) weights =
+      make (SIMCLR_ARCHITECTURE_RESNET50, 0.0625, SIMCLR_STEM_IMAGENET, 0);
+  SimclrParameters *layouts[] = {weights->layout, weights->statistics_layout};
+  const gfloat *values[] = {weights->values, weights->statistics};
+  const gsize shape[] = {4, 3, 3, 3};
+  const gfloat numbers[108] = {0};
+
+  for (guint selective = 0; selective < 2; selective++) {
+    g_autoptr (SimclrSafetensorsWriter) writer = _simclr_safetensors_writer_new ();
+    g_autoptr (SimclrWeights) loaded = NULL;
+    g_autoptr (GError) error = NULL;
+
+    for (guint l = 0; l < G_N_ELEMENTS (layouts); l++) {
+      for (guint i = 0; i < _simclr_parameters_get_length (layouts[l]); i++) {
+        const SimclrParameter *parameter = _simclr_parameters_get (layouts[l], i);
+        g_autofree gchar *name = name_as_version_2 (parameter->name);
+
+        _simclr_parameter_file_add (writer, name, parameter, values[l] + parameter->offset);
+      }
+    }
+    _simclr_safetensors_writer_add (writer, "resnet.fc.weight", 4, shape, numbers);
+    _simclr_safetensors_writer_add (writer, "head.layers.0.weight", 4, shape, numbers);
+    if (selective)
+      _simclr_safetensors_writer_add (
+          writer, "resnet.net.1.blocks.0.net.2.main_conv.0.weight", 4, shape, numbers);
+    g_assert_true (_simclr_safetensors_writer_write (writer, fixture->path, NULL));
+    if (selective) {
+      assert_not_loaded (fixture, SIMCLR_ERROR_UNSUPPORTED, "selective kernels");
+      continue;
+    }
+    loaded = simclr_weights_load (fixture->path, &error);
+    g_assert_no_error (error);
+    assert_same_tensors (weights, loaded);
+  }
+}
+
 static void
 test_two_encoders_are_an_error (Fixture *fixture, gconstpointer data)
 {
@@ -498,6 +566,7 @@ main (int argc, char **argv)
   ADD ("files-without-metadata-are-recognised", test_files_without_metadata_are_recognised);
   ADD ("other-implementations-load", test_other_implementations_load);
   ADD ("lightlys-head-loads", test_lightlys_head_loads);
+  ADD ("version-2-loads", test_version_2_loads);
   ADD ("two-encoders-are-an-error", test_two_encoders_are_an_error);
   ADD ("missing-and-wrong-tensors-are-named", test_missing_and_wrong_tensors_are_named);
   ADD ("wrong-metadata-is-an-error", test_wrong_metadata_is_an_error);
