@@ -1,23 +1,9 @@
 /* What this library uses of oneDNN, the same for its versions 2 and 3.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <simclr/nn/onednn-private.h>
+#include <simclr/nn/onednn-version-private.h>
 
 #include <simclr/simclr-error.h>
 #include <string.h>
-
-#if DNNL_VERSION_MAJOR >= 3
-typedef dnnl_memory_desc_t OwnedDesc;
-#else
-typedef dnnl_memory_desc_t *OwnedDesc;
-#endif
-
-/* The four memories and the attributes that describe a convolution. */
-typedef struct
-{
-  OwnedDesc x, y, weights, bias;
-  dnnl_primitive_attr_t attributes;
-  dnnl_dims_t strides, dilation, before, after;
-} Description;
 
 #if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
 /* The OpenMP runtime is the one that oneDNN was built for, whatever compiles this file; so its functions
@@ -125,217 +111,14 @@ _simclr_onednn_stream_new (dnnl_stream_t *stream, GError **error)
                        "make a stream", error);
 }
 
-#if DNNL_VERSION_MAJOR >= 3
-
-static OwnedDesc
-desc_new (gint n, const dnnl_dims_t sizes, dnnl_data_type_t type, dnnl_format_tag_t tag)
-{
-  OwnedDesc desc = NULL;
-
-  return dnnl_memory_desc_create_with_tag (&desc, n, sizes, type, tag) == dnnl_success ? desc
-                                                                                       : NULL;
-}
-
-static void
-desc_free (OwnedDesc desc)
-{
-  if (desc)
-    dnnl_memory_desc_destroy (desc);
-}
-
-static dnnl_status_t
-append_relu (dnnl_post_ops_t operations)
-{
-  return dnnl_post_ops_append_eltwise (operations, dnnl_eltwise_relu, 0, 0);
-}
-
-static dnnl_status_t
-append_sum (dnnl_post_ops_t operations, const SimclrOnednnNumbers *numbers)
-{
-  if (!numbers->scales)
-    return dnnl_post_ops_append_sum (operations, 1, 0, dnnl_data_type_undef);
-  return dnnl_post_ops_append_sum (operations, numbers->sum_scale, 0, numbers->sum_type);
-}
-
-/* They come as an argument of each run. */
-static dnnl_status_t
-set_scales (dnnl_primitive_attr_t attributes, const gfloat *scales, dnnl_dim_t n)
-{
-  return dnnl_primitive_attr_set_scales_mask (attributes, DNNL_ARG_WEIGHTS, 1);
-}
-
-gfloat
-_simclr_onednn_get_bias (gfloat bias, gfloat scale)
-{
-  return bias;
-}
-
-static dnnl_status_t
-create (SimclrOnednnDirection direction, const Description *d, dnnl_engine_t engine,
-    dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *desc)
-{
-  switch (direction) {
-  case SIMCLR_ONEDNN_FORWARD:
-    return dnnl_convolution_forward_primitive_desc_create (desc, engine, dnnl_forward_training,
-        dnnl_convolution_direct, d->x, d->weights, d->bias, d->y, d->strides, d->dilation,
-        d->before, d->after, d->attributes);
-  case SIMCLR_ONEDNN_BACKWARD_DATA:
-    return dnnl_convolution_backward_data_primitive_desc_create (desc, engine,
-        dnnl_convolution_direct, d->x, d->weights, d->y, d->strides, d->dilation, d->before,
-        d->after, forward, d->attributes);
-  default:
-    return dnnl_convolution_backward_weights_primitive_desc_create (desc, engine,
-        dnnl_convolution_direct, d->x, d->weights, NULL, d->y, d->strides, d->dilation, d->before,
-        d->after, forward, d->attributes);
-  }
-}
-
-/* The nth implementation that oneDNN offers, its favourite first. */
-static dnnl_status_t
-create_nth (SimclrOnednnDirection direction, const Description *d, dnnl_engine_t engine,
-    dnnl_primitive_desc_t forward, guint n, dnnl_primitive_desc_t *desc)
-{
-  dnnl_status_t status = create (direction, d, engine, forward, desc);
-
-  for (guint i = 0; i < n && status == dnnl_success; i++)
-    status = dnnl_primitive_desc_next_impl (*desc);
-  if (status != dnnl_success)
-    g_clear_pointer (desc, dnnl_primitive_desc_destroy);
-  return status;
-}
-
-void
-_simclr_onednn_desc_get_blocking (SimclrOnednnDesc desc, SimclrOnednnBlocking *blocking)
-{
-  const dnnl_dims_t *strides = NULL, *sizes = NULL, *dimensions = NULL;
-
-  dnnl_memory_desc_query (desc, dnnl_query_strides, &strides);
-  dnnl_memory_desc_query (desc, dnnl_query_inner_nblks_s32, &blocking->blocks);
-  dnnl_memory_desc_query (desc, dnnl_query_inner_blks, &sizes);
-  dnnl_memory_desc_query (desc, dnnl_query_inner_idxs, &dimensions);
-  memcpy (blocking->strides, *strides, sizeof (dnnl_dims_t));
-  memcpy (blocking->block_sizes, *sizes, sizeof (dnnl_dims_t));
-  memcpy (blocking->block_dimensions, *dimensions, sizeof (dnnl_dims_t));
-}
-
-static gboolean
-is_blocked (SimclrOnednnDesc desc)
-{
-  dnnl_format_kind_t kind = dnnl_format_kind_undef;
-
-  dnnl_memory_desc_query (desc, dnnl_query_format_kind, &kind);
-  return kind == dnnl_blocked;
-}
-
-#else /* version 2 */
-
-static OwnedDesc
-desc_new (gint n, const dnnl_dims_t sizes, dnnl_data_type_t type, dnnl_format_tag_t tag)
-{
-  OwnedDesc desc = g_new0 (dnnl_memory_desc_t, 1);
-
-  if (dnnl_memory_desc_init_by_tag (desc, n, sizes, type, tag) != dnnl_success)
-    g_clear_pointer (&desc, g_free);
-  return desc;
-}
-
-static void
-desc_free (OwnedDesc desc)
-{
-  g_free (desc);
-}
-
-static dnnl_status_t
-append_relu (dnnl_post_ops_t operations)
-{
-  return dnnl_post_ops_append_eltwise (operations, 1, dnnl_eltwise_relu, 0, 0);
-}
-
-static dnnl_status_t
-append_sum (dnnl_post_ops_t operations, const SimclrOnednnNumbers *numbers)
-{
-  if (!numbers->scales)
-    return dnnl_post_ops_append_sum (operations, 1);
-  return dnnl_post_ops_append_sum_v2 (operations, numbers->sum_scale, numbers->sum_type);
-}
-
-static dnnl_status_t
-set_scales (dnnl_primitive_attr_t attributes, const gfloat *scales, dnnl_dim_t n)
-{
-  return dnnl_primitive_attr_set_output_scales (attributes, n, 1 << 1, scales);
-}
-
-gfloat
-_simclr_onednn_get_bias (gfloat bias, gfloat scale)
-{
-  return bias / scale;
-}
-
-static dnnl_status_t
-describe (SimclrOnednnDirection direction, const Description *d, dnnl_convolution_desc_t *operation)
-{
-  switch (direction) {
-  case SIMCLR_ONEDNN_FORWARD:
-    return dnnl_dilated_convolution_forward_desc_init (operation, dnnl_forward_training,
-        dnnl_convolution_direct, d->x, d->weights, d->bias, d->y, d->strides, d->dilation,
-        d->before, d->after);
-  case SIMCLR_ONEDNN_BACKWARD_DATA:
-    return dnnl_dilated_convolution_backward_data_desc_init (operation, dnnl_convolution_direct,
-        d->x, d->weights, d->y, d->strides, d->dilation, d->before, d->after);
-  default:
-    return dnnl_dilated_convolution_backward_weights_desc_init (operation, dnnl_convolution_direct,
-        d->x, d->weights, NULL, d->y, d->strides, d->dilation, d->before, d->after);
-  }
-}
-
-/* The nth implementation that oneDNN offers, its favourite first. */
-static dnnl_status_t
-create_nth (SimclrOnednnDirection direction, const Description *d, dnnl_engine_t engine,
-    dnnl_primitive_desc_t forward, guint n, dnnl_primitive_desc_t *desc)
-{
-  dnnl_convolution_desc_t operation;
-  dnnl_primitive_desc_iterator_t iterator = NULL;
-  dnnl_status_t status = describe (direction, d, &operation);
-
-  if (status == dnnl_success)
-    status =
-        dnnl_primitive_desc_iterator_create (&iterator, &operation, d->attributes, engine, forward);
-  for (guint i = 0; i < n && status == dnnl_success; i++)
-    status = dnnl_primitive_desc_iterator_next (iterator);
-  if (status == dnnl_success)
-    *desc = dnnl_primitive_desc_iterator_fetch (iterator);
-  if (iterator)
-    dnnl_primitive_desc_iterator_destroy (iterator);
-  return *desc || status != dnnl_success ? status : dnnl_out_of_memory;
-}
-
-void
-_simclr_onednn_desc_get_blocking (SimclrOnednnDesc desc, SimclrOnednnBlocking *blocking)
-{
-  const dnnl_blocking_desc_t *from = &desc->format_desc.blocking;
-
-  blocking->blocks = from->inner_nblks;
-  memcpy (blocking->strides, from->strides, sizeof (dnnl_dims_t));
-  memcpy (blocking->block_sizes, from->inner_blks, sizeof (dnnl_dims_t));
-  memcpy (blocking->block_dimensions, from->inner_idxs, sizeof (dnnl_dims_t));
-}
-
-static gboolean
-is_blocked (SimclrOnednnDesc desc)
-{
-  return desc->format_kind == dnnl_blocked;
-}
-
-#endif
-
 gboolean
 _simclr_onednn_vector_new (dnnl_memory_t *memory, dnnl_dim_t n, gpointer data, GError **error)
 {
   const dnnl_dims_t sizes = {n};
-  OwnedDesc desc = desc_new (1, sizes, dnnl_f32, dnnl_a);
+  SimclrOnednnOwnedDesc desc = _simclr_onednn_desc_new (1, sizes, dnnl_f32, dnnl_a);
   gboolean good = desc && _simclr_onednn_memory_new (memory, desc, data, error);
 
-  desc_free (desc);
+  _simclr_onednn_desc_free (desc);
   return good;
 }
 
@@ -349,7 +132,7 @@ const SimclrOnednnNumbers _simclr_onednn_float32 = {.x = dnnl_f32, .y = dnnl_f32
 const SimclrOnednnNumbers _simclr_onednn_bfloat16 = {.x = dnnl_bf16, .y = dnnl_bf16};
 
 static gboolean
-create_attributes (Description *d, const SimclrOnednnProblem *problem,
+create_attributes (SimclrOnednnDescription *d, const SimclrOnednnProblem *problem,
     const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra)
 {
   dnnl_post_ops_t operations = NULL;
@@ -358,10 +141,12 @@ create_attributes (Description *d, const SimclrOnednnProblem *problem,
       dnnl_primitive_attr_set_scratchpad_mode (d->attributes, dnnl_scratchpad_mode_user) ==
           dnnl_success &&
       dnnl_post_ops_create (&operations) == dnnl_success &&
-      (!numbers->scales || set_scales (d->attributes, numbers->scales + problem->first_out,
-                               problem->out) == dnnl_success) &&
-      (!(extra & SIMCLR_ONEDNN_SUM) || append_sum (operations, numbers) == dnnl_success) &&
-      (!(extra & SIMCLR_ONEDNN_RELU) || append_relu (operations) == dnnl_success) &&
+      (!numbers->scales ||
+          _simclr_onednn_set_scales (
+              d->attributes, numbers->scales + problem->first_out, problem->out) == dnnl_success) &&
+      (!(extra & SIMCLR_ONEDNN_SUM) ||
+          _simclr_onednn_append_sum (operations, numbers) == dnnl_success) &&
+      (!(extra & SIMCLR_ONEDNN_RELU) || _simclr_onednn_append_relu (operations) == dnnl_success) &&
       dnnl_primitive_attr_set_post_ops (d->attributes, operations) == dnnl_success;
 
   if (operations)
@@ -371,8 +156,8 @@ create_attributes (Description *d, const SimclrOnednnProblem *problem,
 
 /* Weights lie as oneDNN likes them; their gradient is float whatever the rest is. */
 static gboolean
-description_init (Description *d, SimclrOnednnDirection direction, const SimclrOnednnProblem *p,
-    const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra)
+description_init (SimclrOnednnDescription *d, SimclrOnednnDirection direction,
+    const SimclrOnednnProblem *p, const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra)
 {
   const dnnl_dims_t x = {p->images, p->in, p->height, p->width};
   const dnnl_dims_t y = {p->images, p->out, p->out_height, p->out_width};
@@ -382,14 +167,14 @@ description_init (Description *d, SimclrOnednnDirection direction, const SimclrO
                                       ? dnnl_f32
                                       : _simclr_onednn_numbers_get_weights (numbers);
 
-  *d = (Description){.strides = {p->stride, p->stride},
+  *d = (SimclrOnednnDescription){.strides = {p->stride, p->stride},
       .before = {p->top, p->left},
       .after = {p->bottom, p->right}};
-  d->x = desc_new (4, x, numbers->x, dnnl_nhwc);
-  d->y = desc_new (4, y, numbers->y, dnnl_nhwc);
-  d->weights = desc_new (4, weights, weights_type, dnnl_format_tag_any);
+  d->x = _simclr_onednn_desc_new (4, x, numbers->x, dnnl_nhwc);
+  d->y = _simclr_onednn_desc_new (4, y, numbers->y, dnnl_nhwc);
+  d->weights = _simclr_onednn_desc_new (4, weights, weights_type, dnnl_format_tag_any);
   if (extra & SIMCLR_ONEDNN_BIAS) {
-    d->bias = desc_new (1, bias, dnnl_f32, dnnl_a);
+    d->bias = _simclr_onednn_desc_new (1, bias, dnnl_f32, dnnl_a);
     if (!d->bias)
       return FALSE;
   }
@@ -397,12 +182,12 @@ description_init (Description *d, SimclrOnednnDirection direction, const SimclrO
 }
 
 static void
-description_clear (Description *d)
+description_clear (SimclrOnednnDescription *d)
 {
-  desc_free (d->x);
-  desc_free (d->y);
-  desc_free (d->weights);
-  desc_free (d->bias);
+  _simclr_onednn_desc_free (d->x);
+  _simclr_onednn_desc_free (d->y);
+  _simclr_onednn_desc_free (d->weights);
+  _simclr_onednn_desc_free (d->bias);
   if (d->attributes)
     dnnl_primitive_attr_destroy (d->attributes);
 }
@@ -453,8 +238,9 @@ rate (
 
 /* The first of the best rated; oneDNN offers the better ones first and its reference last. */
 static gboolean
-pick (SimclrOnednnPrimitive *self, SimclrOnednnDirection direction, const Description *d,
-    const SimclrOnednnProblem *problem, dnnl_primitive_desc_t forward)
+pick (SimclrOnednnPrimitive *self, SimclrOnednnDirection direction,
+    const SimclrOnednnDescription *d, const SimclrOnednnProblem *problem,
+    dnnl_primitive_desc_t forward)
 {
   dnnl_engine_t engine = _simclr_onednn_get_engine (NULL);
   const gint weights =
@@ -465,10 +251,11 @@ pick (SimclrOnednnPrimitive *self, SimclrOnednnDirection direction, const Descri
     SimclrOnednnPrimitive other = {NULL};
     Rating rating;
 
-    if (create_nth (direction, d, engine, forward, n, &other.desc) != dnnl_success)
+    if (_simclr_onednn_create_nth (direction, d, engine, forward, n, &other.desc) != dnnl_success)
       break;
     rating = rate (other.desc, direction, problem);
-    if (rating > best && is_blocked (_simclr_onednn_primitive_get_desc (&other, weights))) {
+    if (rating > best &&
+        _simclr_onednn_desc_is_blocked (_simclr_onednn_primitive_get_desc (&other, weights))) {
       g_clear_pointer (&self->desc, dnnl_primitive_desc_destroy);
       self->desc = g_steal_pointer (&other.desc);
       best = rating;
@@ -486,7 +273,7 @@ _simclr_onednn_primitive_init (SimclrOnednnPrimitive *self, SimclrOnednnDirectio
     const SimclrOnednnProblem *problem, const SimclrOnednnNumbers *numbers, SimclrOnednnExtra extra,
     GError **error)
 {
-  Description d, hint = {NULL};
+  SimclrOnednnDescription d, hint = {NULL};
   dnnl_primitive_desc_t forward = NULL;
   dnnl_engine_t engine = _simclr_onednn_get_engine (error);
   gboolean good;
@@ -497,7 +284,8 @@ _simclr_onednn_primitive_init (SimclrOnednnPrimitive *self, SimclrOnednnDirectio
   good = description_init (&d, direction, problem, numbers, extra);
   if (direction != SIMCLR_ONEDNN_FORWARD)
     good = good && description_init (&hint, SIMCLR_ONEDNN_FORWARD, problem, numbers, 0) &&
-           create_nth (SIMCLR_ONEDNN_FORWARD, &hint, engine, NULL, 0, &forward) == dnnl_success;
+           _simclr_onednn_create_nth (SIMCLR_ONEDNN_FORWARD, &hint, engine, NULL, 0, &forward) ==
+               dnnl_success;
   good = good && pick (self, direction, &d, problem, forward);
   if (forward)
     dnnl_primitive_desc_destroy (forward);
