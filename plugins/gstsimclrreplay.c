@@ -54,8 +54,8 @@
  *
  * The weights are those of the simclrencoder downstream, found by a query through the elements between; with
  * #GstSimclrReplay:model they are those published under that name. Embedding is done by the thread that
- * pushes samples, between two of them, so that no camera waits for it; a frame that comes in costs
- * a product of all embeddings with one. Up to 64 frames wait to be embedded (at most a quarter of the
+ * pushes samples, between two of them, so that no camera waits for it, and no more frames than samples, so that
+ * training goes on however fast frames come in; a frame that comes in costs a product of all embeddings with one. Up to 64 frames wait to be embedded (at most a quarter of the
  * memory); while more would, new ones are not taken in. Before there are weights, and without any, chance
  * decides as with `policy=reservoir`.
  *
@@ -189,6 +189,7 @@ reset_counters (GstSimclrReplay *self)
   self->was_flushed = FALSE;
   self->seqnum = GST_SEQNUM_INVALID;
   self->stale_due = 0;
+  self->embed_due = 0;
   self->can_embed = self->is_following = self->must_save = self->changed = FALSE;
 }
 

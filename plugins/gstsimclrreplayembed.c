@@ -50,6 +50,13 @@ gst_simclr_replay_may_embed (GstSimclrReplay *self)
   return simclr_replay_get_waiting (self->memory, worth_it - 1, &number) != NULL;
 }
 
+/* A sample has been pushed. Lock held. */
+void
+gst_simclr_replay_earn_embedding (GstSimclrReplay *self)
+{
+  self->embed_due = MIN (self->embed_due + 1, BATCH);
+}
+
 static void
 follow_training (GstSimclrReplay *self)
 {
@@ -155,6 +162,7 @@ collect (GstSimclrReplay *self, Batch *batch)
   while (batch->n < BATCH && collect_one (batch, simclr_replay_get_waiting (self->memory, batch->n,
                                                      &batch->numbers[batch->n])))
     ;
+  self->embed_due -= (gint) batch->n;
   collect_stale (self, batch);
   g_mutex_unlock (&self->lock);
 }

@@ -111,26 +111,27 @@ struct _GstSimclrReplay
   gboolean input_ended;             /* EOS has come in, on all pads */
   gboolean started;                 /* a stream has begun */
   gboolean filled;                  /* min-fill was reached since the start */
-  gboolean located;            /* next_sample is known: the trainer was asked where to resume */
-  guint64 next_sample;         /* position in the whole sequence, resumed part included */
-  guint64 pushed;              /* samples of this run */
-  guint64 done;                /* of them, those that downstream has taken */
-  guint64 frames;              /* that came in since sampling could begin */
-  guint64 copied;              /* frames that could not be held by reference */
-  guint64 received;            /* frames since the start */
-  guint64 ignored;             /* frames without a picture: GAP, CORRUPTED or empty */
-  guint64 near;                /* frames too like those taken in before */
-  guint64 unlabelled;          /* frames left out for want of a label */
-  guint64 cuts;                /* scene cuts that were seen */
-  GQueue pending;              /* of GstEvent, to be sent before the next sample */
-  gboolean need_segment;       /* a segment must be sent before the next sample */
-  gboolean was_flushed;        /* since the last segment: running time starts at 0 */
-  guint32 seqnum;              /* of the input's segment, or GST_SEQNUM_INVALID */
-  gdouble stale_due;           /* embeddings to be made anew */
-  gboolean can_embed;          /* there are weights to embed with */
-  gboolean must_save;          /* the trainer has written a checkpoint */
-  gboolean changed;            /* since the last save */
-  gboolean is_following;       /* the encoder was asked to send embeddings */
+  gboolean located;      /* next_sample is known: the trainer was asked where to resume */
+  guint64 next_sample;   /* position in the whole sequence, resumed part included */
+  guint64 pushed;        /* samples of this run */
+  guint64 done;          /* of them, those that downstream has taken */
+  guint64 frames;        /* that came in since sampling could begin */
+  guint64 copied;        /* frames that could not be held by reference */
+  guint64 received;      /* frames since the start */
+  guint64 ignored;       /* frames without a picture: GAP, CORRUPTED or empty */
+  guint64 near;          /* frames too like those taken in before */
+  guint64 unlabelled;    /* frames left out for want of a label */
+  guint64 cuts;          /* scene cuts that were seen */
+  GQueue pending;        /* of GstEvent, to be sent before the next sample */
+  gboolean need_segment; /* a segment must be sent before the next sample */
+  gboolean was_flushed;  /* since the last segment: running time starts at 0 */
+  guint32 seqnum;        /* of the input's segment, or GST_SEQNUM_INVALID */
+  gdouble stale_due;     /* embeddings to be made anew */
+  gint embed_due;        /* frames that may be embedded before the next sample; below 0: in debt */
+  gboolean can_embed;    /* there are weights to embed with */
+  gboolean must_save;    /* the trainer has written a checkpoint */
+  gboolean changed;      /* since the last save */
+  gboolean is_following; /* the encoder was asked to send embeddings */
   GstSimclrReplayDrawn *drawn; /* of the last samples, by number; NULL: nobody asks */
 
   /* task of the source pad */
@@ -195,6 +196,8 @@ void gst_simclr_replay_open_model (GstSimclrReplay *self);
 void gst_simclr_replay_close_model (GstSimclrReplay *self);
 /* Whether enough frames wait, and can be embedded; lock held. */
 gboolean gst_simclr_replay_may_embed (GstSimclrReplay *self);
+/* A sample was pushed; lock held. */
+void gst_simclr_replay_earn_embedding (GstSimclrReplay *self);
 /* Task of the source pad: looks for weights, or asks for embeddings, after a sample. */
 void gst_simclr_replay_find_model (GstSimclrReplay *self);
 void gst_simclr_replay_embed (GstSimclrReplay *self);

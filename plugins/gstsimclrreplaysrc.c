@@ -69,7 +69,7 @@ next_sampling_turn (GstSimclrReplay *self, guint64 length)
   /* what came in before the end was worth min-fill samples at least */
   if (self->input_ended && self->pushed >= MIN (self->run.min_fill, length))
     return TURN_END;
-  if (gst_simclr_replay_may_embed (self))
+  if (gst_simclr_replay_may_embed (self) && (self->embed_due >= 0 || is_ahead (self)))
     return TURN_EMBED;
   return is_ahead (self) ? TURN_WAIT : TURN_SAMPLE;
 }
@@ -160,6 +160,7 @@ draw (GstSimclrReplay *self, GstSimclrReplayTaken *taken)
         (GstSimclrReplayDrawn){taken->index, taken->number};
   self->next_sample++;
   self->pushed++;
+  gst_simclr_replay_earn_embedding (self);
   self->need_segment = self->was_flushed = FALSE;
 }
 
