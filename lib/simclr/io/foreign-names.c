@@ -214,8 +214,7 @@ _simclr_foreign_names_adapt (SimclrSafetensors *file, GError **error)
   if (place.naming == NAMING_BLOCKS && find (file, prefix, "1.blocks.0.net.2.main_conv.0.weight")) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
         "the encoder has selective kernels (sk1), with tensors \"%.100s1.blocks.0.net.2.*\"; only "
-        "those "
-        "without (sk0) are supported",
+        "those without (sk0) are supported",
         prefix);
     return FALSE;
   }
