@@ -25,12 +25,12 @@ enum
 
 /* One failure is said, then none until the broker has answered again. */
 static void
-tell_failure (GstSimclrMqtt *self, const gchar *reason)
+tell_failure (GstSimclrMqtt *self, const gchar *failure, const gchar *reason)
 {
   if (!self->failure_told && !_gst_simclr_mqtt_is_stopping (self))
     GST_ELEMENT_WARNING (self->owner, RESOURCE, OPEN_WRITE,
-        ("The MQTT broker %s cannot be reached; up to %u lines wait for it, the stream does not.",
-            self->settings.address, self->settings.queue_size),
+        ("The MQTT broker %s %s; up to %u lines wait for it, the stream does not.",
+            self->settings.address, failure, self->settings.queue_size),
         ("%s", reason));
   self->failure_told = TRUE;
   GST_DEBUG_OBJECT (self->owner, "%s: %s", self->settings.address, reason);
@@ -56,7 +56,7 @@ is_active (GstSimclrMqtt *self)
 /* The connection is lost or was never made; the next try comes after a pause, unless the host has another
  * address. */
 static void
-give_up (GstSimclrMqtt *self, const gchar *reason)
+give_up_saying (GstSimclrMqtt *self, const gchar *failure, const gchar *reason)
 {
   mosquitto_disconnect (self->client);
   if (self->settings.qos == 0) {
@@ -68,8 +68,14 @@ give_up (GstSimclrMqtt *self, const gchar *reason)
   enter (self, GST_SIMCLR_MQTT_IDLE);
   if (self->addresses != NULL)
     return;
-  tell_failure (self, reason);
+  tell_failure (self, failure, reason);
   self->pause = self->pause == 0 ? FIRST_PAUSE : MIN (2 * self->pause, LONGEST_PAUSE);
+}
+
+static void
+give_up (GstSimclrMqtt *self, const gchar *reason)
+{
+  give_up_saying (self, "cannot be reached", reason);
 }
 
 /* Looked up apart from the library, which could not be interrupted. */
@@ -148,15 +154,29 @@ is_of_the_network (const gchar *complaint)
          strstr (complaint, "system library") != NULL;
 }
 
+/* With TLS 1.3 our side of the handshake ends before the broker has looked at our certificate. Its refusal, sent
+ * as it hangs up, is lost where the library's next write finds the connection reset: it closes before it reads. */
+static gboolean
+is_hung_up_on (gint code, gint number)
+{
+  return code == MOSQ_ERR_TLS || code == MOSQ_ERR_CONN_LOST ||
+         (code == MOSQ_ERR_ERRNO && number == EPROTO);
+}
+
 /* code is the library's; errno may say more, and what it logged more still. */
 static void
 fail (GstSimclrMqtt *self, gint code)
 {
-  const gchar *reason = code == MOSQ_ERR_ERRNO ? g_strerror (errno) : mosquitto_strerror (code);
+  gint number = errno;
+  const gchar *reason = code == MOSQ_ERR_ERRNO ? g_strerror (number) : mosquitto_strerror (code);
   g_autofree gchar *complaint = g_steal_pointer (&self->complaint);
 
   if (self->tls && complaint != NULL && !self->was_connected && !is_of_the_network (complaint))
     end_trying (self, GST_RESOURCE_ERROR_OPEN_WRITE, explain_tls (self, complaint), complaint);
+  else if (self->tls && complaint == NULL && !self->was_connected && is_hung_up_on (code, number))
+    give_up_saying (self,
+        "hangs up on TLS (if it asks for a certificate: properties mqtt-cert-file, mqtt-key-file)",
+        reason);
   else
     give_up (self, complaint != NULL ? complaint : reason);
 }

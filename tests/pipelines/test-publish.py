@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from unittest import mock
 
 from launch import Launch, fail, folder, run
 import tap
@@ -248,11 +249,8 @@ def test_a_certificate_for_another_host_is_an_error_unless_told():
 def test_the_systems_authorities_serve_again_and_again():
     """OpenSSL's variable stands for the system's file; the broker goes and comes back."""
     with tls_broker() as broker:
-        os.environ['SSL_CERT_FILE'] = os.path.join(broker.path, 'authority.pem')
-        try:
+        with mock.patch.dict(os.environ, SSL_CERT_FILE=os.path.join(broker.path, 'authority.pem')):
             launch = Launch(f'{LIVE} ! {broker.publish()} ! fakesink')
-        finally:
-            del os.environ['SSL_CERT_FILE']
         broker.subscribe('-t', 'simclr', '-C', '5', '-W', '30').communicate()
         broker.stop()
         launch.wait_for('cannot be reached')
@@ -270,7 +268,17 @@ def test_a_certificate_of_its_own_lets_the_client_in():
         own = f'{broker.ca()} mqtt-cert-file={broker.path}/camera.pem mqtt-key-file={broker.path}/camera.key'
         assert_arrives(broker, broker.publish(own))
         assert "u'camera'" in broker.read_log(), broker.read_log()
-        fail(f'{LIVE} ! {broker.publish(broker.ca())} ! fakesink', 'There is no TLS with', 'certificate required')
+        # with TLS 1.3 the broker's reason is lost where it hangs up before the library has sent its first packet
+        launch = Launch(f'{LIVE} ! {broker.publish(broker.ca())} ! fakesink')
+        said = launch.wait_for('mqtt-cert-file, mqtt-key-file)')
+        assert 'There is no TLS with' in said or 'hangs up on TLS' in said, said
+        launch.signal(signal.SIGINT)
+        launch.finish()
+        older = os.path.join(broker.path, 'openssl.cnf')
+        with open(older, 'w') as file:
+            file.write('openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nMaxProtocol = TLSv1.2\n')
+        with mock.patch.dict(os.environ, OPENSSL_CONF=older):
+            fail(f'{LIVE} ! {broker.publish(broker.ca())} ! fakesink', 'There is no TLS with', 'handshake failure')
         fail(f'{LIVE} ! {broker.publish(own.replace("camera.key", "stranger.key"))} ! fakesink',
              'There is no TLS with', 'mqtt-key-file')
 
