@@ -65,6 +65,16 @@ def to_tensor(views):
     return torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255
 
 
+def replace_normalisation(module):
+    """Group norm (Wu and He 2018) of 8 channels a group instead of batch norm, whose statistics are the batch's."""
+    for name, child in module.named_children():
+        if isinstance(child, torch.nn.modules.batchnorm._BatchNorm):
+            setattr(module, name, torch.nn.GroupNorm(max(1, child.num_features // 8), child.num_features))
+            torch.nn.init.constant_(module.get_submodule(name).weight, child.weight[0].item())
+        else:
+            replace_normalisation(child)
+
+
 def make_model(arguments):
     torch.manual_seed(arguments.seed)
     encoder = Encoder(arguments.architecture, arguments.width, "cifar")
@@ -79,6 +89,9 @@ def make_model(arguments):
         for module in (*encoder.modules(), *head.modules()):
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.reset_running_stats()
+    if arguments.normalisation == "group":
+        replace_normalisation(encoder)
+        replace_normalisation(head)
     return encoder, head
 
 
@@ -199,6 +212,7 @@ def parse():
     add("--architecture", choices=ARCHITECTURES, default="resnet18")
     add("--width", type=float, default=0.25)
     add("--initialisation", choices=("official", "torch"), default="official")
+    add("--normalisation", choices=("batch", "group"), default="batch", help="group: for training here only")
     add("--projection-layers", type=int, default=2)
     add("--projection-size", type=int, default=128)
     add("--batches", type=int, default=1, help="of the five training files")
