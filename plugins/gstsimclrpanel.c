@@ -3,7 +3,8 @@
 #include "gstsimclrpanel.h"
 
 #include <math.h>
-#include <pango/pangocairo.h>
+
+#include "gstsimclrdrawing.h"
 
 #define DEFAULT_FONT "Sans 16"
 #define DEFAULT_POINTS 16
@@ -24,15 +25,10 @@
 #define THUMBNAIL_WIDTH 4.6
 #define THUMBNAIL_HEIGHT 3.1
 
-typedef struct
-{
-  gdouble red, green, blue, alpha;
-} Color;
-
-static const Color background = {0.07, 0.08, 0.10, 0.78}, white = {1, 1, 1, 1},
-                   muted = {0.78, 0.80, 0.84, 1}, track = {1, 1, 1, 0.16},
-                   sure = {0.20, 0.80, 0.62, 1}, odd = {0.98, 0.72, 0.25, 1},
-                   other = {0.55, 0.62, 0.72, 1};
+static const GstSimclrColor background = {0.07, 0.08, 0.10, 0.78}, white = {1, 1, 1, 1},
+                            muted = {0.78, 0.80, 0.84, 1}, track = {1, 1, 1, 0.16},
+                            sure = {0.20, 0.80, 0.62, 1}, odd = {0.98, 0.72, 0.25, 1},
+                            other = {0.55, 0.62, 0.72, 1};
 
 /* One drawing; lengths are in pixels as they are seen. */
 typedef struct
@@ -199,35 +195,18 @@ gst_simclr_panel_nearest_take (GstSimclrPanelNearest *self, const GstStructure *
 }
 
 static void
-set_color (cairo_t *cr, const Color *color)
-{
-  cairo_set_source_rgba (cr, color->red, color->green, color->blue, color->alpha);
-}
-
-static void
-round_rectangle (cairo_t *cr, gdouble x, gdouble y, gdouble width, gdouble height, gdouble radius)
-{
-  radius = MIN (radius, MIN (width, height) / 2);
-  cairo_new_sub_path (cr);
-  cairo_arc (cr, x + width - radius, y + radius, radius, -G_PI / 2, 0);
-  cairo_arc (cr, x + width - radius, y + height - radius, radius, 0, G_PI / 2);
-  cairo_arc (cr, x + radius, y + height - radius, radius, G_PI / 2, G_PI);
-  cairo_arc (cr, x + radius, y + radius, radius, G_PI, 3 * G_PI / 2);
-  cairo_close_path (cr);
-}
-
-static void
-draw_bar (const Panel *self, gdouble x, gdouble y, gdouble width, guint percent, const Color *color)
+draw_bar (const Panel *self, gdouble x, gdouble y, gdouble width, guint percent,
+    const GstSimclrColor *color)
 {
   gdouble height = self->em * BAR, filled = width * percent / 100;
 
-  round_rectangle (self->cr, x, y, width, height, height / 2);
-  set_color (self->cr, &track);
+  gst_simclr_round_rectangle (self->cr, x, y, width, height, height / 2);
+  gst_simclr_set_color (self->cr, &track);
   cairo_fill (self->cr);
   if (percent == 0)
     return;
-  round_rectangle (self->cr, x, y, MAX (filled, height), height, height / 2);
-  set_color (self->cr, color);
+  gst_simclr_round_rectangle (self->cr, x, y, MAX (filled, height), height, height / 2);
+  gst_simclr_set_color (self->cr, color);
   cairo_fill (self->cr);
 }
 
@@ -235,26 +214,19 @@ draw_bar (const Panel *self, gdouble x, gdouble y, gdouble width, guint percent,
  * at x + room. */
 static void
 draw_text (const Panel *self, const gchar *text, gdouble size, gboolean bold, gboolean right,
-    gdouble x, gdouble y, gdouble room, const Color *color)
+    gdouble x, gdouble y, gdouble room, const GstSimclrColor *color)
 {
-  g_autoptr (PangoLayout) layout = pango_cairo_create_layout (self->cr);
-  PangoFontDescription *font = pango_font_description_copy (self->font);
+  g_autoptr (PangoLayout) layout =
+      gst_simclr_line_new (self->cr, text, self->font, size * self->em, bold);
   gdouble baseline;
 
-  pango_font_description_set_absolute_size (font, size * self->em * PANGO_SCALE);
-  if (bold)
-    pango_font_description_set_weight (font, PANGO_WEIGHT_BOLD);
-  pango_layout_set_font_description (layout, font);
-  pango_font_description_free (font);
-  pango_layout_set_single_paragraph_mode (layout, TRUE);
   pango_layout_set_ellipsize (layout, PANGO_ELLIPSIZE_END);
   pango_layout_set_width (layout, (gint) (MAX (room, 0) * PANGO_SCALE));
   pango_layout_set_alignment (layout, right ? PANGO_ALIGN_RIGHT : PANGO_ALIGN_LEFT);
   /* where a label is written from the right, it still stands on the left */
   pango_layout_set_auto_dir (layout, FALSE);
-  pango_layout_set_text (layout, text, -1);
   baseline = (gdouble) pango_layout_get_baseline (layout) / PANGO_SCALE;
-  set_color (self->cr, color);
+  gst_simclr_set_color (self->cr, color);
   cairo_move_to (self->cr, x, y + HALF_CAPITAL * size * self->em - baseline);
   pango_cairo_show_layout (self->cr, layout);
 }
@@ -296,7 +268,7 @@ static gdouble
 draw_label (const Panel *self, gdouble y)
 {
   const GstSimclrPanelContent *content = self->content;
-  const Color *color = content->known ? &sure : &odd;
+  const GstSimclrColor *color = content->known ? &sure : &odd;
   gdouble em = self->em, left = MARGIN * em;
   gdouble percent_room = self->style->show_confidence ? 2.5 * em : 0;
   g_autofree gchar *percent = g_strdup_printf ("%u %%", content->confidence);
@@ -319,7 +291,7 @@ draw_novelty (const Panel *self, gdouble y)
   gdouble em = self->em, left = MARGIN * em, middle = y + (GAP + SMALL_LINE / 2) * em;
   g_autofree gchar *number =
       g_strdup_printf ("%u.%u", self->content->novelty / 10, self->content->novelty % 10);
-  const Color *color = self->content->novelty > 10 ? &odd : &muted;
+  const GstSimclrColor *color = self->content->novelty > 10 ? &odd : &muted;
 
   draw_text (self, "novelty", SMALL, FALSE, FALSE, left, middle, self->inner / 2, &muted);
   draw_text (self, number, SMALL, self->content->novelty > 10, TRUE, left + self->inner / 2, middle,
@@ -402,8 +374,8 @@ draw_panel (const Panel *self, gdouble height)
 {
   gdouble y = MARGIN * self->em;
 
-  round_rectangle (self->cr, 0, 0, self->width, height, 0.5 * self->em);
-  set_color (self->cr, &background);
+  gst_simclr_round_rectangle (self->cr, 0, 0, self->width, height, 0.5 * self->em);
+  gst_simclr_set_color (self->cr, &background);
   cairo_fill (self->cr);
   if (self->content->label != NULL) {
     y = draw_label (self, y);

@@ -3,12 +3,8 @@
 #include "gstsimclrplotdraw.h"
 
 #include <math.h>
-#include <pango/pangocairo.h>
 
-typedef struct
-{
-  gdouble red, green, blue, alpha;
-} Color;
+#include "gstsimclrdrawing.h"
 
 typedef struct
 {
@@ -22,14 +18,14 @@ typedef enum
   RIGHT,
 } Align;
 
-static const Color background = {0.07, 0.08, 0.10, 1}, paper = {0.11, 0.12, 0.15, 1},
-                   white = {1, 1, 1, 1}, muted = {0.72, 0.75, 0.80, 1}, grid = {1, 1, 1, 0.10},
-                   warning = {0.98, 0.72, 0.25, 1}, old_point = {0.30, 0.38, 0.55, 1},
-                   new_point = {0.35, 0.85, 0.72, 1};
+static const GstSimclrColor background = {0.07, 0.08, 0.10, 1}, paper = {0.11, 0.12, 0.15, 1},
+                            white = {1, 1, 1, 1}, muted = {0.72, 0.75, 0.80, 1},
+                            grid = {1, 1, 1, 0.10}, warning = {0.98, 0.72, 0.25, 1},
+                            old_point = {0.30, 0.38, 0.55, 1}, new_point = {0.35, 0.85, 0.72, 1};
 
-static const Color palette[] = {{0.35, 0.85, 0.72, 1}, {0.98, 0.60, 0.36, 1}, {0.52, 0.68, 1, 1},
-    {0.95, 0.52, 0.72, 1}, {0.98, 0.85, 0.37, 1}, {0.70, 0.60, 0.95, 1}, {0.62, 0.85, 0.40, 1},
-    {0.50, 0.82, 0.95, 1}};
+static const GstSimclrColor palette[] = {{0.35, 0.85, 0.72, 1}, {0.98, 0.60, 0.36, 1},
+    {0.52, 0.68, 1, 1}, {0.95, 0.52, 0.72, 1}, {0.98, 0.85, 0.37, 1}, {0.70, 0.60, 0.95, 1},
+    {0.62, 0.85, 0.40, 1}, {0.50, 0.82, 0.95, 1}};
 
 typedef struct
 {
@@ -38,7 +34,7 @@ typedef struct
   gboolean from_zero;
   gdouble least_top;
   guint decimals;
-  Color color;
+  GstSimclrColor color;
 } Style;
 
 static const Style styles[GST_SIMCLR_CURVES] = {
@@ -54,41 +50,15 @@ typedef struct
   gdouble em; /* size of the text */
 } Canvas;
 
-static void
-set_color (cairo_t *cr, const Color *color)
-{
-  cairo_set_source_rgba (cr, color->red, color->green, color->blue, color->alpha);
-}
-
-static void
-round_rectangle (cairo_t *cr, const Area *area, gdouble radius)
-{
-  gdouble right = area->x + area->width, bottom = area->y + area->height;
-
-  cairo_new_sub_path (cr);
-  cairo_arc (cr, right - radius, area->y + radius, radius, -G_PI / 2, 0);
-  cairo_arc (cr, right - radius, bottom - radius, radius, 0, G_PI / 2);
-  cairo_arc (cr, area->x + radius, bottom - radius, radius, G_PI / 2, G_PI);
-  cairo_arc (cr, area->x + radius, area->y + radius, radius, G_PI, 3 * G_PI / 2);
-  cairo_close_path (cr);
-}
-
 /* A line whose letters' middle is at y; returns its width. */
 static gdouble
 draw_text (const Canvas *self, const gchar *text, gdouble size, gboolean bold, Align align,
-    gdouble x, gdouble y, gdouble room, const Color *color)
+    gdouble x, gdouble y, gdouble room, const GstSimclrColor *color)
 {
-  g_autoptr (PangoLayout) layout = pango_cairo_create_layout (self->cr);
-  PangoFontDescription *font = pango_font_description_from_string ("Sans");
+  g_autoptr (PangoLayout) layout =
+      gst_simclr_line_new (self->cr, text, NULL, size * self->em, bold);
   gint width, baseline;
 
-  pango_font_description_set_absolute_size (font, size * self->em * PANGO_SCALE);
-  if (bold)
-    pango_font_description_set_weight (font, PANGO_WEIGHT_BOLD);
-  pango_layout_set_font_description (layout, font);
-  pango_font_description_free (font);
-  pango_layout_set_single_paragraph_mode (layout, TRUE);
-  pango_layout_set_text (layout, text, -1);
   pango_layout_get_size (layout, &width, NULL);
   if (room > 0 && width > room * PANGO_SCALE) {
     pango_layout_set_ellipsize (layout, PANGO_ELLIPSIZE_END);
@@ -96,7 +66,7 @@ draw_text (const Canvas *self, const gchar *text, gdouble size, gboolean bold, A
     width = (gint) (room * PANGO_SCALE);
   }
   baseline = pango_layout_get_baseline (layout);
-  set_color (self->cr, color);
+  gst_simclr_set_color (self->cr, color);
   cairo_move_to (self->cr,
       x - (align == LEFT       ? 0
               : align == RIGHT ? 1
@@ -130,7 +100,7 @@ static void
 draw_frame (const Canvas *self, const Area *area)
 {
   cairo_rectangle (self->cr, area->x, area->y, area->width, area->height);
-  set_color (self->cr, &paper);
+  gst_simclr_set_color (self->cr, &paper);
   cairo_fill (self->cr);
 }
 
@@ -140,7 +110,7 @@ draw_line (const Canvas *self, gdouble x0, gdouble y0, gdouble x1, gdouble y1)
   cairo_move_to (self->cr, x0, y0);
   cairo_line_to (self->cr, x1, y1);
   cairo_set_line_width (self->cr, 1);
-  set_color (self->cr, &grid);
+  gst_simclr_set_color (self->cr, &grid);
   cairo_stroke (self->cr);
 }
 
@@ -263,7 +233,7 @@ draw_chart_title (const Canvas *canvas, const Chart *self)
 static void
 draw_chart (const Canvas *canvas, Chart *self, gboolean lowest)
 {
-  Color faint = self->style->color;
+  GstSimclrColor faint = self->style->color;
 
   draw_frame (canvas, &self->area);
   draw_chart_title (canvas, self);
@@ -276,10 +246,10 @@ draw_chart (const Canvas *canvas, Chart *self, gboolean lowest)
   cairo_clip (canvas->cr);
   faint.alpha = 0.35;
   cairo_set_line_join (canvas->cr, CAIRO_LINE_JOIN_ROUND);
-  set_color (canvas->cr, &faint);
+  gst_simclr_set_color (canvas->cr, &faint);
   trace (canvas, self, 1);
   cairo_set_line_width (canvas->cr, MAX (canvas->em / 7, 1.5));
-  set_color (canvas->cr, &self->style->color);
+  gst_simclr_set_color (canvas->cr, &self->style->color);
   trace (canvas, self, 0.1);
   cairo_restore (canvas->cr);
 }
@@ -349,14 +319,14 @@ map_y (const MapView *self, gdouble y)
   return self->area.y + self->area.height / 2 - (y - self->map->view_y) * self->scale;
 }
 
-static Color
+static GstSimclrColor
 get_point_color (const MapView *self, const GstSimclrMapPoint *point, gdouble age)
 {
   if (point->label > 0)
     return g_str_equal (self->map->labels->pdata[point->label - 1], "unknown")
                ? muted
                : palette[(point->label - 1) % G_N_ELEMENTS (palette)];
-  return (Color){(1 - age) * new_point.red + age * old_point.red,
+  return (GstSimclrColor){(1 - age) * new_point.red + age * old_point.red,
       (1 - age) * new_point.green + age * old_point.green,
       (1 - age) * new_point.blue + age * old_point.blue, 1};
 }
@@ -411,11 +381,11 @@ draw_dots (const Canvas *canvas, const MapView *self)
 
   for (guint i = 0; i < points->len; i++) {
     const GstSimclrMapPoint *point = &g_array_index (points, GstSimclrMapPoint, i);
-    Color color = get_point_color (self, point, 1 - (gdouble) (i + 1) / points->len);
+    GstSimclrColor color = get_point_color (self, point, 1 - (gdouble) (i + 1) / points->len);
 
     cairo_arc (canvas->cr, map_x (self, point->x), map_y (self, point->y),
         MAX (0.22 * canvas->em, 2), 0, 2 * G_PI);
-    set_color (canvas->cr, &color);
+    gst_simclr_set_color (canvas->cr, &color);
     cairo_fill (canvas->cr);
   }
 }
@@ -433,13 +403,13 @@ get_thumb_area (const MapView *self, const GstSimclrMapPoint *point)
 
 static void
 draw_thumb (const Canvas *canvas, const MapView *self, const GstSimclrMapPoint *point,
-    const Color *color, gdouble border)
+    const GstSimclrColor *color, gdouble border)
 {
   Area area = get_thumb_area (self, point);
   cairo_t *cr = canvas->cr;
 
   cairo_save (cr);
-  round_rectangle (cr, &area, 0.25 * canvas->em);
+  gst_simclr_round_rectangle (cr, area.x, area.y, area.width, area.height, 0.25 * canvas->em);
   cairo_clip_preserve (cr);
   cairo_translate (cr, area.x, area.y);
   cairo_scale (cr, area.width / cairo_image_surface_get_width (point->thumbnail),
@@ -448,9 +418,9 @@ draw_thumb (const Canvas *canvas, const MapView *self, const GstSimclrMapPoint *
   cairo_pattern_set_extend (cairo_get_source (cr), CAIRO_EXTEND_PAD);
   cairo_paint (cr);
   cairo_restore (cr);
-  round_rectangle (cr, &area, 0.25 * canvas->em);
+  gst_simclr_round_rectangle (cr, area.x, area.y, area.width, area.height, 0.25 * canvas->em);
   cairo_set_line_width (cr, border);
-  set_color (cr, color);
+  gst_simclr_set_color (cr, color);
   cairo_stroke (cr);
 }
 
@@ -481,7 +451,7 @@ draw_thumbs (const Canvas *canvas, const MapView *self)
     for (guint i = points->len; i-- > 0;) {
       GstSimclrMapPoint *point = &g_array_index (points, GstSimclrMapPoint, i);
       gboolean had = point->has_place, fits;
-      Color color;
+      GstSimclrColor color;
       Area area;
 
       if (point->thumbnail == NULL || had != (pass == 0))
@@ -513,7 +483,7 @@ draw_current (const Canvas *canvas, const MapView *self)
   cairo_arc (
       canvas->cr, map_x (self, point->x), map_y (self, point->y), 0.5 * canvas->em, 0, 2 * G_PI);
   cairo_set_line_width (canvas->cr, MAX (0.2 * canvas->em, 2));
-  set_color (canvas->cr, &white);
+  gst_simclr_set_color (canvas->cr, &white);
   cairo_stroke (canvas->cr);
 }
 
@@ -526,10 +496,10 @@ draw_legend (const Canvas *canvas, const MapView *self)
 
   for (guint i = 0; i < n; i++, y += 1.25 * em) {
     GstSimclrMapPoint point = {.label = i + 1};
-    Color color = get_point_color (self, &point, 0);
+    GstSimclrColor color = get_point_color (self, &point, 0);
 
     cairo_arc (canvas->cr, x, y, 0.32 * em, 0, 2 * G_PI);
-    set_color (canvas->cr, &color);
+    gst_simclr_set_color (canvas->cr, &color);
     cairo_fill (canvas->cr);
     draw_text (canvas, labels->pdata[i], 0.9, FALSE, LEFT, x + 0.8 * em, y, 10 * em, &white);
   }
@@ -576,7 +546,7 @@ gst_simclr_plot_draw (cairo_t *cr, gint width, gint height, const GstSimclrPlotC
   gdouble pad = canvas.em, middle = content->curves == NULL ? 0 : content->map == NULL ? 1 : 0.42;
   Area area = {pad, pad, width - 2 * pad, height - 1.4 * pad};
 
-  set_color (cr, &background);
+  gst_simclr_set_color (cr, &background);
   cairo_paint (cr);
   if (content->curves != NULL) {
     Area curves = area;
