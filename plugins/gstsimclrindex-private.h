@@ -62,16 +62,19 @@ struct _GstSimclrIndex
   gboolean origin_compared, warned;
 };
 
+/* Properties (gstsimclrindex-properties.c). take: a copy of the moment; clear it. */
+void _gst_simclr_index_install_properties (GObjectClass *klass);
+void _gst_simclr_index_init_settings (GstSimclrIndex *self);
 void _gst_simclr_index_settings_clear (GstSimclrIndexSettings *self);
-/* A copy of the moment; clear it. */
 void _gst_simclr_index_settings_take (GstSimclrIndex *self, GstSimclrIndexSettings *copy);
+
 /* The index, referenced; NULL where there is none. */
 SimclrIndex *_gst_simclr_index_get (GstSimclrIndex *self) G_GNUC_WARN_UNUSED_RESULT;
 
-/* -frame.c: stores a frame if it should be, says what it looks like. An error was posted. */
+/* Frames (gstsimclrindex-frame.c): stores one if it should be, says what it looks like. An error was posted. */
 GstFlowReturn _gst_simclr_index_handle (GstSimclrIndex *self, GstBuffer *buffer);
 
-/* -search.c: the action signal. */
+/* Searches (gstsimclrindex-search.c): the action signal. */
 GstStructure *_gst_simclr_index_search (GstSimclrIndex *self, const GstStructure *query);
 
 G_END_DECLS

@@ -1,9 +1,10 @@
-/* The panel that simclroverlay shows: a label, how sure it is, what else it could be, what the frame looks like.
+/* The panel of simclroverlay, drawn: how large it is, what stands where, and its place in the frame.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsimclrpanel.h"
 
 #include <math.h>
-#include <pango/pangocairo.h>
+
+#include "gstsimclrdrawing.h"
 
 #define DEFAULT_FONT "Sans 16"
 #define DEFAULT_POINTS 16
@@ -24,15 +25,10 @@
 #define THUMBNAIL_WIDTH 4.6
 #define THUMBNAIL_HEIGHT 3.1
 
-typedef struct
-{
-  gdouble red, green, blue, alpha;
-} Color;
-
-static const Color background = {0.07, 0.08, 0.10, 0.78}, white = {1, 1, 1, 1},
-                   muted = {0.78, 0.80, 0.84, 1}, track = {1, 1, 1, 0.16},
-                   sure = {0.20, 0.80, 0.62, 1}, odd = {0.98, 0.72, 0.25, 1},
-                   other = {0.55, 0.62, 0.72, 1};
+static const GstSimclrColor background = {0.07, 0.08, 0.10, 0.78}, white = {1, 1, 1, 1},
+                            muted = {0.78, 0.80, 0.84, 1}, track = {1, 1, 1, 0.16},
+                            sure = {0.20, 0.80, 0.62, 1}, odd = {0.98, 0.72, 0.25, 1},
+                            other = {0.55, 0.62, 0.72, 1};
 
 /* One drawing; lengths are in pixels as they are seen. */
 typedef struct
@@ -45,189 +41,19 @@ typedef struct
   gdouble width, inner; /* of the panel, and between its margins */
 } Panel;
 
-void
-gst_simclr_panel_content_clear (GstSimclrPanelContent *self)
-{
-  g_clear_pointer (&self->label, g_free);
-  g_clear_pointer (&self->text, g_free);
-  g_clear_pointer (&self->names, g_ptr_array_unref);
-  g_clear_pointer (&self->percentages, g_array_unref);
-  gst_simclr_panel_nearest_clear (&self->nearest);
-}
-
-void
-gst_simclr_panel_content_copy (GstSimclrPanelContent *to, const GstSimclrPanelContent *from)
-{
-  *to = *from;
-  to->label = g_strdup (from->label);
-  to->text = g_strdup (from->text);
-  to->names = from->names != NULL ? g_ptr_array_ref (from->names) : NULL;
-  to->percentages = from->percentages != NULL ? g_array_ref (from->percentages) : NULL;
-  to->nearest.stream = g_strdup (from->nearest.stream);
-  to->nearest.time = g_strdup (from->nearest.time);
-  to->nearest.thumbnail =
-      from->nearest.thumbnail != NULL ? g_bytes_ref (from->nearest.thumbnail) : NULL;
-}
-
-static gboolean
-are_nearest_equal (const GstSimclrPanelNearest *one, const GstSimclrPanelNearest *them)
-{
-  return g_strcmp0 (one->stream, them->stream) == 0 && g_strcmp0 (one->time, them->time) == 0 &&
-         one->similarity == them->similarity && one->width == them->width &&
-         (one->thumbnail == them->thumbnail ||
-             (one->thumbnail != NULL && them->thumbnail != NULL &&
-                 g_bytes_equal (one->thumbnail, them->thumbnail)));
-}
-
-gboolean
-gst_simclr_panel_content_equal (
-    const GstSimclrPanelContent *self, const GstSimclrPanelContent *them)
-{
-  guint rows = self->names != NULL ? self->names->len : 0;
-
-  if (g_strcmp0 (self->label, them->label) != 0 || g_strcmp0 (self->text, them->text) != 0 ||
-      self->known != them->known || self->confidence != them->confidence ||
-      self->novelty != them->novelty || !are_nearest_equal (&self->nearest, &them->nearest) ||
-      rows != (them->names != NULL ? them->names->len : 0))
-    return FALSE;
-  for (guint i = 0; i < rows; i++) {
-    if (!g_str_equal (self->names->pdata[i], them->names->pdata[i]) ||
-        g_array_index (self->percentages, guint, i) != g_array_index (them->percentages, guint, i))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static guint
-to_percent (gdouble share)
-{
-  return isfinite (share) ? (guint) lround (100 * CLAMP (share, 0, 1)) : 0;
-}
-
 static void
-take_scores (GstSimclrPanelContent *self, const GstStructure *fields)
-{
-  const GValue *names = gst_structure_get_value (fields, "labels"),
-               *scores = gst_structure_get_value (fields, "scores");
-  guint n;
-
-  if (names == NULL || scores == NULL || !GST_VALUE_HOLDS_ARRAY (names) ||
-      !GST_VALUE_HOLDS_ARRAY (scores))
-    return;
-  n = MIN (gst_value_array_get_size (names), gst_value_array_get_size (scores));
-  for (guint i = 0; i < MIN (n, GST_SIMCLR_PANEL_ROWS); i++) {
-    const GValue *name = gst_value_array_get_value (names, i),
-                 *score = gst_value_array_get_value (scores, i);
-    guint percent;
-
-    if (!G_VALUE_HOLDS_STRING (name) || !G_VALUE_HOLDS_DOUBLE (score) ||
-        g_value_get_string (name) == NULL)
-      return;
-    percent = to_percent (g_value_get_double (score));
-    g_ptr_array_add (self->names, g_utf8_make_valid (g_value_get_string (name), -1));
-    g_array_append_val (self->percentages, percent);
-  }
-}
-
-void
-gst_simclr_panel_content_take (GstSimclrPanelContent *self, const GstStructure *fields)
-{
-  gchar *text = g_steal_pointer (&self->text);
-  GstSimclrPanelNearest nearest = self->nearest;
-  gdouble confidence = 0, novelty = 0;
-
-  self->nearest = (GstSimclrPanelNearest){0};
-  gst_simclr_panel_content_clear (self);
-  *self = (GstSimclrPanelContent){.text = text, .known = TRUE, .nearest = nearest};
-  self->names = g_ptr_array_new_with_free_func (g_free);
-  self->percentages = g_array_new (FALSE, FALSE, sizeof (guint));
-  if (gst_structure_get_string (fields, "label") != NULL)
-    self->label = g_utf8_make_valid (gst_structure_get_string (fields, "label"), -1);
-  gst_structure_get_boolean (fields, "known", &self->known);
-  gst_structure_get_double (fields, "confidence", &confidence);
-  gst_structure_get_double (fields, "novelty", &novelty);
-  self->confidence = to_percent (confidence);
-  self->novelty = isfinite (novelty) ? (guint) lround (10 * CLAMP (novelty, 0, 999)) : 9990;
-  take_scores (self, fields);
-}
-
-void
-gst_simclr_panel_nearest_clear (GstSimclrPanelNearest *self)
-{
-  g_free (self->stream);
-  g_free (self->time);
-  g_clear_pointer (&self->thumbnail, g_bytes_unref);
-  *self = (GstSimclrPanelNearest){0};
-}
-
-/* A position in a stream, or a time of day: no stream is ten years long. */
-static gchar *
-format_time (gint64 time)
-{
-  const gint64 second = G_GINT64_CONSTANT (1000000000);
-  gint64 seconds = time / second;
-
-  if (seconds >= 10 * 365 * 86400) {
-    g_autoptr (GDateTime) date = g_date_time_new_from_unix_utc (seconds);
-
-    return g_date_time_format (date, "%Y-%m-%d %H:%M:%S");
-  }
-  return g_strdup_printf ("%" G_GINT64_FORMAT ":%02d:%02d", seconds / 3600,
-      (gint) (seconds / 60 % 60), (gint) (seconds % 60));
-}
-
-void
-gst_simclr_panel_nearest_take (GstSimclrPanelNearest *self, const GstStructure *fields)
-{
-  const gchar *stream = gst_structure_get_string (fields, "stream");
-  gdouble similarity = 0;
-  gint64 time = 0;
-
-  gst_simclr_panel_nearest_clear (self);
-  gst_structure_get_double (fields, "similarity", &similarity);
-  gst_structure_get_int64 (fields, "time", &time);
-  self->stream = g_utf8_make_valid (stream != NULL ? stream : "", -1);
-  self->time = format_time (MAX (time, 0));
-  self->similarity = to_percent (similarity);
-  gst_structure_get (fields, "thumbnail", G_TYPE_BYTES, &self->thumbnail, "thumbnail-width",
-      G_TYPE_UINT, &self->width, "thumbnail-height", G_TYPE_UINT, &self->height, NULL);
-  /* metas come from anywhere */
-  if (self->thumbnail != NULL &&
-      (self->width == 0 || self->height == 0 || self->width > 4096 || self->height > 4096 ||
-          g_bytes_get_size (self->thumbnail) != (gsize) self->width * self->height * 3))
-    g_clear_pointer (&self->thumbnail, g_bytes_unref);
-}
-
-static void
-set_color (cairo_t *cr, const Color *color)
-{
-  cairo_set_source_rgba (cr, color->red, color->green, color->blue, color->alpha);
-}
-
-static void
-round_rectangle (cairo_t *cr, gdouble x, gdouble y, gdouble width, gdouble height, gdouble radius)
-{
-  radius = MIN (radius, MIN (width, height) / 2);
-  cairo_new_sub_path (cr);
-  cairo_arc (cr, x + width - radius, y + radius, radius, -G_PI / 2, 0);
-  cairo_arc (cr, x + width - radius, y + height - radius, radius, 0, G_PI / 2);
-  cairo_arc (cr, x + radius, y + height - radius, radius, G_PI / 2, G_PI);
-  cairo_arc (cr, x + radius, y + radius, radius, G_PI, 3 * G_PI / 2);
-  cairo_close_path (cr);
-}
-
-static void
-draw_bar (const Panel *self, gdouble x, gdouble y, gdouble width, guint percent, const Color *color)
+draw_bar (const Panel *self, gdouble x, gdouble y, gdouble width, guint percent,
+    const GstSimclrColor *color)
 {
   gdouble height = self->em * BAR, filled = width * percent / 100;
 
-  round_rectangle (self->cr, x, y, width, height, height / 2);
-  set_color (self->cr, &track);
+  gst_simclr_round_rectangle (self->cr, x, y, width, height, height / 2);
+  gst_simclr_set_color (self->cr, &track);
   cairo_fill (self->cr);
   if (percent == 0)
     return;
-  round_rectangle (self->cr, x, y, MAX (filled, height), height, height / 2);
-  set_color (self->cr, color);
+  gst_simclr_round_rectangle (self->cr, x, y, MAX (filled, height), height, height / 2);
+  gst_simclr_set_color (self->cr, color);
   cairo_fill (self->cr);
 }
 
@@ -235,26 +61,19 @@ draw_bar (const Panel *self, gdouble x, gdouble y, gdouble width, guint percent,
  * at x + room. */
 static void
 draw_text (const Panel *self, const gchar *text, gdouble size, gboolean bold, gboolean right,
-    gdouble x, gdouble y, gdouble room, const Color *color)
+    gdouble x, gdouble y, gdouble room, const GstSimclrColor *color)
 {
-  g_autoptr (PangoLayout) layout = pango_cairo_create_layout (self->cr);
-  PangoFontDescription *font = pango_font_description_copy (self->font);
+  g_autoptr (PangoLayout) layout =
+      gst_simclr_line_new (self->cr, text, self->font, size * self->em, bold);
   gdouble baseline;
 
-  pango_font_description_set_absolute_size (font, size * self->em * PANGO_SCALE);
-  if (bold)
-    pango_font_description_set_weight (font, PANGO_WEIGHT_BOLD);
-  pango_layout_set_font_description (layout, font);
-  pango_font_description_free (font);
-  pango_layout_set_single_paragraph_mode (layout, TRUE);
   pango_layout_set_ellipsize (layout, PANGO_ELLIPSIZE_END);
   pango_layout_set_width (layout, (gint) (MAX (room, 0) * PANGO_SCALE));
   pango_layout_set_alignment (layout, right ? PANGO_ALIGN_RIGHT : PANGO_ALIGN_LEFT);
   /* where a label is written from the right, it still stands on the left */
   pango_layout_set_auto_dir (layout, FALSE);
-  pango_layout_set_text (layout, text, -1);
   baseline = (gdouble) pango_layout_get_baseline (layout) / PANGO_SCALE;
-  set_color (self->cr, color);
+  gst_simclr_set_color (self->cr, color);
   cairo_move_to (self->cr, x, y + HALF_CAPITAL * size * self->em - baseline);
   pango_cairo_show_layout (self->cr, layout);
 }
@@ -296,7 +115,7 @@ static gdouble
 draw_label (const Panel *self, gdouble y)
 {
   const GstSimclrPanelContent *content = self->content;
-  const Color *color = content->known ? &sure : &odd;
+  const GstSimclrColor *color = content->known ? &sure : &odd;
   gdouble em = self->em, left = MARGIN * em;
   gdouble percent_room = self->style->show_confidence ? 2.5 * em : 0;
   g_autofree gchar *percent = g_strdup_printf ("%u %%", content->confidence);
@@ -319,7 +138,7 @@ draw_novelty (const Panel *self, gdouble y)
   gdouble em = self->em, left = MARGIN * em, middle = y + (GAP + SMALL_LINE / 2) * em;
   g_autofree gchar *number =
       g_strdup_printf ("%u.%u", self->content->novelty / 10, self->content->novelty % 10);
-  const Color *color = self->content->novelty > 10 ? &odd : &muted;
+  const GstSimclrColor *color = self->content->novelty > 10 ? &odd : &muted;
 
   draw_text (self, "novelty", SMALL, FALSE, FALSE, left, middle, self->inner / 2, &muted);
   draw_text (self, number, SMALL, self->content->novelty > 10, TRUE, left + self->inner / 2, middle,
@@ -402,8 +221,8 @@ draw_panel (const Panel *self, gdouble height)
 {
   gdouble y = MARGIN * self->em;
 
-  round_rectangle (self->cr, 0, 0, self->width, height, 0.5 * self->em);
-  set_color (self->cr, &background);
+  gst_simclr_round_rectangle (self->cr, 0, 0, self->width, height, 0.5 * self->em);
+  gst_simclr_set_color (self->cr, &background);
   cairo_fill (self->cr);
   if (self->content->label != NULL) {
     y = draw_label (self, y);

@@ -56,6 +56,7 @@ typedef struct
   GstSimclrPanelNearest nearest;
 } GstSimclrPanelContent;
 
+/* Contents (gstsimclrpanel-content.c). */
 void gst_simclr_panel_content_clear (GstSimclrPanelContent *self);
 void gst_simclr_panel_content_copy (GstSimclrPanelContent *to, const GstSimclrPanelContent *from);
 gboolean gst_simclr_panel_content_equal (

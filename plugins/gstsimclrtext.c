@@ -4,26 +4,12 @@
 
 #ifdef HAVE_PANGO
 
-#include <pango/pangocairo.h>
-
-static PangoLayout *
-new_layout (cairo_t *cr, const gchar *text, gdouble size)
-{
-  PangoLayout *layout = pango_cairo_create_layout (cr);
-  PangoFontDescription *font = pango_font_description_from_string ("Sans");
-
-  pango_font_description_set_absolute_size (font, size * PANGO_SCALE);
-  pango_layout_set_font_description (layout, font);
-  pango_font_description_free (font);
-  pango_layout_set_single_paragraph_mode (layout, TRUE);
-  pango_layout_set_text (layout, text, -1);
-  return layout;
-}
+#include "gstsimclrdrawing.h"
 
 gdouble
 gst_simclr_text_width (cairo_t *cr, const gchar *text, gdouble size)
 {
-  g_autoptr (PangoLayout) layout = new_layout (cr, text, size);
+  g_autoptr (PangoLayout) layout = gst_simclr_line_new (cr, text, NULL, size, FALSE);
   gint width;
 
   pango_layout_get_size (layout, &width, NULL);
@@ -33,7 +19,7 @@ gst_simclr_text_width (cairo_t *cr, const gchar *text, gdouble size)
 void
 gst_simclr_text_show (cairo_t *cr, const gchar *text, gdouble size)
 {
-  g_autoptr (PangoLayout) layout = new_layout (cr, text, size);
+  g_autoptr (PangoLayout) layout = gst_simclr_line_new (cr, text, NULL, size, FALSE);
 
   cairo_rel_move_to (cr, 0, -(gdouble) pango_layout_get_baseline (layout) / PANGO_SCALE);
   pango_cairo_show_layout (cr, layout);
