@@ -4,6 +4,7 @@
 
 #include <simclr/base/arena-private.h>
 #include <simclr/nn/onednn-pass-private.h>
+#include <simclr/nn/onednn-private.h>
 
 typedef struct
 {
@@ -237,7 +238,8 @@ _simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvo
 /* Multiplications, those of this library's Winograd code in float against direct ones in oneDNN's code. The
  * constants were measured on a processor with AVX512-BF16: direct products in bfloat16 are twice as fast;
  * transforming or loading a weight costs as much as so many multiplications, most where the weights do not
- * fit into the caches. The choice is by shape and never by the clock, so that results repeat. */
+ * fit into the caches. Products of whole tiles (AMX) are more than four times as fast, so that a quarter of the
+ * multiplications does not make up for them. The choice is by shape and never by the clock, so that results repeat. */
 static gboolean
 winograd_wins (
     const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPrecision precision)
@@ -246,10 +248,11 @@ winograd_wins (
   const gdouble weight_cost =
       use == SIMCLR_CONVOLUTION_FORWARD ? (large ? 100 : 10) : (large ? 240 : 150);
   const gdouble images = (gdouble) shape->images, weights = (gdouble) (shape->in * shape->out);
-  const gdouble direct_speed = precision == SIMCLR_PRECISION_BFLOAT16 ? 2.1 : 1;
+  const gboolean half = precision == SIMCLR_PRECISION_BFLOAT16;
+  const gdouble direct_speed = half ? 2.1 : 1;
   gdouble tiles, direct, winograd;
 
-  if (!_simclr_winograd_pays (shape))
+  if (!_simclr_winograd_pays (shape) || (half && _simclr_onednn_has_tiles ()))
     return FALSE;
   tiles = ceil ((gdouble) shape->height / 4) * ceil ((gdouble) shape->width / 4);
   direct = images * (gdouble) (shape->height * shape->width * 9) * weights;

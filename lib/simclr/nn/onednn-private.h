@@ -74,6 +74,9 @@ dnnl_engine_t _simclr_onednn_get_engine (GError **error);
 /* Whether the processor multiplies bfloat16. */
 gboolean _simclr_onednn_has_bfloat16 (void);
 
+/* Whether it does so by whole tiles (AMX), many times faster than by vectors. */
+gboolean _simclr_onednn_has_tiles (void);
+
 /* Whether the processor multiplies bytes. */
 gboolean _simclr_onednn_has_int8 (void);
 

@@ -63,6 +63,14 @@ _simclr_onednn_has_bfloat16 (void)
   return ((guint) dnnl_get_effective_cpu_isa () & needed) == needed;
 }
 
+gboolean
+_simclr_onednn_has_tiles (void)
+{
+  const guint needed = dnnl_cpu_isa_avx512_core_amx;
+
+  return ((guint) dnnl_get_effective_cpu_isa () & needed) == needed;
+}
+
 /* Where the instructions are missing oneDNN has other code, which is no faster than floats. */
 gboolean
 _simclr_onednn_has_int8 (void)
