@@ -51,7 +51,34 @@ take_neighbour (GstBuffer *buffer, GstClockTime window, GstSimclrPastFrame *part
   return TRUE;
 }
 
-/* Draws and makes both views; the second may come from another frame. */
+/* Draws and makes the small crops, of the frame that view 1 comes from. */
+static gboolean
+make_crops (GstSimclrAugment *self, const SimclrFrame *frame, GstVideoFrame *out,
+    GstSimclrPair *pair, GError **error)
+{
+  const GstSimclrPairLayout *layout = &self->layout;
+  guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
+  const gsize stride = (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (out, 0);
+  const gsize above = 2 * (gsize) layout->size;
+
+  memset (data + above * stride, 0, (gst_simclr_pair_layout_get_height (layout) - above) * stride);
+  for (guint i = 0; i < layout->crops; i++) {
+    GstSimclrPairView *view = &pair->views[2 + i];
+    guint x, y;
+
+    gst_simclr_pair_layout_locate (layout, i, &x, &y);
+    *view = pair->views[0];
+    simclr_augment_draw (self->small, self->pairs, 2 + i, frame->width, frame->height, &view->draw);
+    if (!simclr_augment_apply (
+            self->small, frame, &view->draw, data + y * stride + 3 * (gsize) x, stride, error)) {
+      g_prefix_error (error, "small crop %u: ", i + 1);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+/* Draws and makes both views, of which the second may come from another frame, and the small crops. */
 static gboolean
 make_pair (GstSimclrAugment *self, const GstVideoFrame *first, const GstVideoFrame *second,
     GstVideoFrame *out, GstSimclrPair *pair)
@@ -69,7 +96,8 @@ make_pair (GstSimclrAugment *self, const GstVideoFrame *first, const GstVideoFra
     pair->views[i].draw = draws[i];
   }
   if (simclr_augment_apply_pair (self->augment, frames, draws, GST_VIDEO_FRAME_PLANE_DATA (out, 0),
-          (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (out, 0), &error))
+          (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (out, 0), &error) &&
+      (self->layout.crops == 0 || make_crops (self, &frames[0], out, pair, &error)))
     return TRUE;
   GST_ELEMENT_ERROR (
       self, STREAM, FAILED, ("Could not make a pair of views."), ("%s", error->message));
@@ -119,7 +147,7 @@ _gst_simclr_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, 
   const GstSimclrPastFrame *partner;
   GstSimclrPastFrame neighbour;
   GstSimclrPair pair = {
-      .size = self->size,
+      .layout = self->layout,
       .frame_width = (guint) GST_VIDEO_FRAME_WIDTH (in),
       .frame_height = (guint) GST_VIDEO_FRAME_HEIGHT (in),
       .views = {{.running_time = running_time}, {.running_time = running_time}},

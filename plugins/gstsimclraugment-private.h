@@ -7,6 +7,7 @@
 #include <simclr/simclr.h>
 
 #include "gstsimclrframehistory.h"
+#include "gstsimclrpairlayout.h"
 
 G_BEGIN_DECLS
 
@@ -20,6 +21,9 @@ typedef struct
   /* plain numbers, so copying bytes copies them */
   GValue library[GST_SIMCLR_AUGMENT_LIBRARY];
   GstClockTime temporal_window;
+  guint small_crops;
+  guint small_size;
+  gdouble small_min_area, small_max_area;
   guint version; /* counts changes */
 } GstSimclrAugmentSettings;
 
@@ -31,9 +35,10 @@ struct _GstSimclrAugment
 
   /* streaming thread, or while there is none */
   SimclrAugment *augment;
-  guint applied; /* version of the settings that augment has */
+  SimclrAugment *small; /* makes the small crops */
+  guint applied;        /* version of the settings that both have */
   const gchar *interpolation;
-  guint size; /* negotiated */
+  GstSimclrPairLayout layout; /* negotiated */
   guint64 pairs;
   gboolean asked; /* downstream, where to resume */
   GstSimclrFrameHistory history;
@@ -43,8 +48,8 @@ struct _GstSimclrAugment
 void _gst_simclr_augment_install_properties (GObjectClass *klass);
 void _gst_simclr_augment_init_settings (GstSimclrAugment *self);
 GstSimclrAugmentSettings _gst_simclr_augment_snapshot (GstSimclrAugment *self);
-guint _gst_simclr_augment_settings_size (const GstSimclrAugmentSettings *self);
-/* To what makes the views; but for the size, which is negotiated. */
+GstSimclrPairLayout _gst_simclr_augment_settings_layout (const GstSimclrAugmentSettings *self);
+/* To what makes the views and crops; but for the sizes, which are negotiated. */
 void _gst_simclr_augment_apply_settings (
     GstSimclrAugment *self, const GstSimclrAugmentSettings *settings);
 

@@ -15,6 +15,15 @@
  * (`multiview-mode=top-bottom`), one picture for each frame, with the frame's times: it can be
  * looked at, stored and encoded like any video. simclrencoder takes it as it is.
  *
+ * ## Small crops
+ *
+ * With #GstSimclrAugment:small-crops each pair brings small crops of its first view's frame along (multi-crop, Caron
+ * et al. 2020, section 3.3, [arXiv 2006.09882](https://arxiv.org/abs/2006.09882)): cheap further views, which
+ * simclrtrainer has find both views. They differ from views in #GstSimclrAugment:small-size and in the areas
+ * #GstSimclrAugment:small-min-area to #GstSimclrAugment:small-max-area; everything else is drawn as for a
+ * view. They lie below the views, in rows from left to right, and the caps then have `small-crops`, `small-size`
+ * and `multiview-mode=mono`.
+ *
  * ## Repeating a run
  *
  * Everything random follows from #GstSimclrAugment:seed and the number of the pair, which counts
@@ -41,7 +50,8 @@
  *
  * * `seed`, `pair` (guint64), `size` (guint), `interpolation` (string), `frame-width`,
  *   `frame-height` (guint): about the pair;
- * * and for each view, with `view1-` or `view2-` in front:
+ * * and for each view, with `view1-` or `view2-` in front (`view3-` and so on for small crops, whose `small-size` is
+ *   there too):
  *   `crop-x`, `crop-y`, `crop-width`, `crop-height` (guint, pixels of the frame), `flip` (boolean),
  *   `jitter` (boolean; the next five apply only if it is set), `brightness`, `contrast`,
  *   `saturation` (double, factors), `hue` (double, turns), `order` (string of four digits: 0
@@ -72,9 +82,15 @@ GST_DEBUG_CATEGORY (gst_simclr_augment_debug);
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK,
     GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SIMCLR_VIDEO_FORMATS)));
 
-static GstStaticPadTemplate src_template =
-    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
-        GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE ("RGB") ", multiview-mode=(string)top-bottom"));
+/* A pair alone, and one with small crops. */
+#define PAIR_CAPS GST_VIDEO_CAPS_MAKE ("RGB") ", multiview-mode=(string)top-bottom"
+#define CROPS_CAPS                                                                                 \
+  GST_VIDEO_CAPS_MAKE ("RGB")                                                                      \
+  ", multiview-mode=(string)mono, small-crops=(int)[ 1, " G_STRINGIFY (                            \
+      GST_SIMCLR_PAIR_MAX_CROPS) " ], small-size=(int)[ 1, 8192 ]"
+
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (PAIR_CAPS "; " CROPS_CAPS));
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (GstSimclrAugment, gst_simclr_augment, GST_TYPE_VIDEO_FILTER,
     G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL))
@@ -87,18 +103,20 @@ gst_simclr_augment_transform_caps (
 {
   GstSimclrAugment *self = GST_SIMCLR_AUGMENT (trans);
   GstSimclrAugmentSettings settings = _gst_simclr_augment_snapshot (self);
-  gint size = (gint) _gst_simclr_augment_settings_size (&settings);
+  GstSimclrPairLayout layout = _gst_simclr_augment_settings_layout (&settings);
+  const guint kind = direction == GST_PAD_SINK && layout.crops > 0 ? 1 : 0;
   GstPad *other = direction == GST_PAD_SINK ? trans->srcpad : trans->sinkpad;
   GstCaps *template = gst_pad_get_pad_template_caps (other);
   GstCaps *result = gst_caps_new_empty ();
 
   for (guint i = 0; i < gst_caps_get_size (caps); i++) {
-    GstStructure *structure = gst_structure_copy (gst_caps_get_structure (template, 0));
+    GstStructure *structure = gst_structure_copy (gst_caps_get_structure (template, kind));
     const GValue *rate = gst_structure_get_value (gst_caps_get_structure (caps, i), "framerate");
 
-    if (direction == GST_PAD_SINK)
-      gst_structure_set (structure, "width", G_TYPE_INT, size, "height", G_TYPE_INT, 2 * size,
-          "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, NULL);
+    if (direction == GST_PAD_SINK) {
+      gst_simclr_pair_layout_describe (&layout, structure);
+      gst_structure_set (structure, "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, NULL);
+    }
     if (rate != NULL)
       gst_structure_set_value (structure, "framerate", rate);
     result = gst_caps_merge_structure (result, structure);
@@ -121,8 +139,18 @@ gst_simclr_augment_set_info (GstVideoFilter *filter, GstCaps *in_caps, GstVideoI
   GstSimclrAugment *self = GST_SIMCLR_AUGMENT (filter);
 
   gst_simclr_frame_history_reset (&self->history);
-  self->size = (guint) GST_VIDEO_INFO_WIDTH (out);
-  g_object_set (self->augment, "size", self->size, NULL);
+  if (!gst_simclr_pair_layout_parse (out_caps, &self->layout)) {
+    GstSimclrAugmentSettings settings = _gst_simclr_augment_snapshot (self);
+    GstSimclrPairLayout wanted = _gst_simclr_augment_settings_layout (&settings);
+
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+        ("small-size=%u is larger than size=%u.", wanted.crop_size, wanted.size),
+        ("no pair: %" GST_PTR_FORMAT, out_caps));
+    return FALSE;
+  }
+  g_object_set (self->augment, "size", self->layout.size, NULL);
+  if (self->layout.crops > 0)
+    g_object_set (self->small, "size", self->layout.crop_size, NULL);
   return TRUE;
 }
 
@@ -218,6 +246,7 @@ gst_simclr_augment_finalize (GObject *object)
   GstSimclrAugment *self = GST_SIMCLR_AUGMENT (object);
 
   g_clear_object (&self->augment);
+  g_clear_object (&self->small);
   G_OBJECT_CLASS (gst_simclr_augment_parent_class)->finalize (object);
 }
 
@@ -259,5 +288,6 @@ gst_simclr_augment_init (GstSimclrAugment *self)
 {
   _gst_simclr_augment_init_settings (self);
   self->augment = simclr_augment_new ();
+  self->small = simclr_augment_new ();
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), TRUE);
 }

@@ -8,14 +8,39 @@
 #define GST_CAT_DEFAULT gst_simclr_encoder_debug
 
 gboolean
+_gst_simclr_encoder_has_room (GstSimclrEncoder *self)
+{
+  const GstSimclrPairLayout *have = &self->batch_layout, *want = &self->layout;
+
+  return !self->training ||
+         (have->crops == want->crops && (want->crops == 0 || have->crop_size == want->crop_size));
+}
+
+static gsize
+crop_floats (GstSimclrEncoder *self)
+{
+  return 3 * (gsize) self->layout.crop_size * self->layout.crop_size;
+}
+
+/* NULL: no memory. */
+static gfloat *
+new_pictures (gsize pictures, gsize floats)
+{
+  gsize count;
+
+  return g_size_checked_mul (&count, floats, pictures) ? g_try_new (gfloat, count) : NULL;
+}
+
+gboolean
 _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self)
 {
   guint views = self->training ? 2 : 1;
   guint batch = _gst_simclr_encoder_get_batch (self, self->training);
-  gsize floats = _gst_simclr_encoder_picture_floats (self), count;
+  const gsize crops = self->training ? (gsize) batch * self->layout.crops : 0;
 
   _gst_simclr_encoder_drop_batch (self);
   g_clear_pointer (&self->pictures, g_free);
+  g_clear_pointer (&self->crops, g_free);
   g_clear_pointer (&self->offsets, g_free);
   g_clear_pointer (&self->times, g_free);
   g_clear_pointer (&self->streams, g_free);
@@ -27,9 +52,11 @@ _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self)
     self->streams = g_new (guint, 2 * (gsize) batch);
     self->frames = g_new (guint64, batch);
   }
-  if (g_size_checked_mul (&count, floats, (gsize) batch * views))
-    self->pictures = g_try_new (gfloat, count);
-  if (self->pictures == NULL || (self->training && self->offsets == NULL)) {
+  self->batch_layout = self->layout;
+  self->pictures = new_pictures ((gsize) batch * views, _gst_simclr_encoder_picture_floats (self));
+  if (crops > 0)
+    self->crops = new_pictures (crops, crop_floats (self));
+  if (self->pictures == NULL || (crops > 0 && self->crops == NULL)) {
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
         ("No memory for batch-size=%u: %u pictures of %ux%u.", batch, batch * views,
             self->input_size, self->input_size),
@@ -127,7 +154,36 @@ note_facts (GstSimclrEncoder *self, GstBuffer *buffer)
   self->streams[2 * pair] = self->streams[2 * pair + 1] = stream;
 }
 
-/* The upper half becomes row 2i, the lower one row 2i + 1. */
+/* What lies at a place of the picture, as floats. */
+static gboolean
+read_view (GstSimclrEncoder *self, const SimclrFrame *picture, guint x, guint y, guint size,
+    gfloat *floats, GError **error)
+{
+  SimclrFrame view = *picture;
+
+  view.data += y * view.stride + 3 * (gsize) x;
+  view.width = view.height = size;
+  return simclr_frame_to_floats (&view, self->normalization, floats, error);
+}
+
+static gboolean
+read_crops (GstSimclrEncoder *self, const SimclrFrame *picture, GError **error)
+{
+  const GstSimclrPairLayout *layout = &self->layout;
+  gfloat *floats = self->crops + (gsize) self->filled * layout->crops * crop_floats (self);
+
+  for (guint i = 0; i < layout->crops; i++) {
+    guint x, y;
+
+    gst_simclr_pair_layout_locate (layout, i, &x, &y);
+    if (!read_view (self, picture, x, y, layout->crop_size, floats, error))
+      return FALSE;
+    floats += crop_floats (self);
+  }
+  return TRUE;
+}
+
+/* The upper view becomes row 2i, the lower one row 2i + 1. */
 gboolean
 _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer)
 {
@@ -136,15 +192,13 @@ _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer)
   g_autoptr (GError) error = NULL;
   GstVideoFrame mapped;
   SimclrFrame frame;
-  gboolean done = TRUE;
+  gboolean done;
 
   if (!map_frame (self, buffer, &mapped, &frame))
     return FALSE;
-  frame.height /= 2;
-  for (guint view = 0; view < 2 && done; view++) {
-    done = simclr_frame_to_floats (&frame, self->normalization, views + view * floats, &error);
-    frame.data += frame.stride * frame.height;
-  }
+  done = read_view (self, &frame, 0, 0, self->input_size, views, &error) &&
+         read_view (self, &frame, 0, self->input_size, self->input_size, views + floats, &error) &&
+         read_crops (self, &frame, &error);
   gst_video_frame_unmap (&mapped);
   if (!done) {
     GST_ELEMENT_ERROR (

@@ -38,13 +38,6 @@ choose_mode (GstSimclrEncoder *self)
   return wants_training (self) ? GST_SIMCLR_ENCODER_MODE_TRAINING : GST_SIMCLR_ENCODER_MODE_TENSORS;
 }
 
-static gboolean
-is_pair (const GstVideoInfo *info)
-{
-  return GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_RGB && info->height == 2 * info->width &&
-         GST_VIDEO_INFO_MULTIVIEW_MODE (info) == GST_VIDEO_MULTIVIEW_MODE_TOP_BOTTOM;
-}
-
 /* Whether they were taken shows when the next buffer is pushed: caps are sticky, and a refusal during a
  * flush is none. */
 void
@@ -100,7 +93,7 @@ _gst_simclr_encoder_negotiate (GstSimclrEncoder *self)
     GST_INFO_OBJECT (self, "downstream takes neither %" GST_PTR_FORMAT " nor tensors", self->caps);
     goto refused;
   }
-  if (training && !is_pair (&self->info)) {
+  if (training && !self->is_pair) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("simclrtrainer needs pairs of views, but single frames of %dx%d come in: put a "
          "simclraugment in front of this encoder.",
@@ -141,6 +134,8 @@ _gst_simclr_encoder_set_caps (GstSimclrEncoder *self, GstCaps *caps)
     return FALSE;
   }
   self->info = info;
+  self->layout = (GstSimclrPairLayout){0};
+  self->is_pair = gst_simclr_pair_layout_parse (caps, &self->layout);
   gst_caps_replace (&self->caps, caps);
   gst_pad_check_reconfigure (self->srcpad);
   if (_gst_simclr_encoder_negotiate (self))

@@ -8,6 +8,7 @@
 #include "gstsimclrfollower.h"
 #include "gstsimclrforwardmeta.h"
 #include "gstsimclrframemeta.h"
+#include "gstsimclrpairlayout.h"
 
 G_BEGIN_DECLS
 
@@ -82,7 +83,9 @@ struct _GstSimclrEncoder
 
   /* Stream lock. */
   GstVideoInfo info;
-  GstCaps *caps; /* of the sink pad */
+  GstCaps *caps;    /* of the sink pad */
+  gboolean is_pair; /* and they are pairs, of this layout */
+  GstSimclrPairLayout layout;
   GstSimclrEncoderMode mode;
   gboolean failed;        /* an error was posted that only going to READY undoes */
   SimclrEncoder *encoder; /* NULL while a shared model has nothing to embed with yet */
@@ -97,6 +100,9 @@ struct _GstSimclrEncoder
 
   /* The batch: views (training: a0 b0 a1 b1 ...) as (pictures, size, size, 3) floats. */
   gfloat *pictures;
+  gfloat *
+      crops; /* of pairs when training, (crops, crop size, crop size, 3) floats; NULL: they have none */
+  GstSimclrPairLayout batch_layout; /* that there is memory for */
   gint64 *times;   /* of views when training: when their frames were filmed; -1: nobody knows */
   guint *streams;  /* of views when training: numbers of the streams that their frames come from */
   guint64 *frames; /* of pairs when training: numbers of their frames */
@@ -164,6 +170,8 @@ gboolean _gst_simclr_encoder_is_flushing (GstSimclrEncoder *self);
 
 /* Batches (gstsimclrencoder-batch.c): frames to pictures in memory. */
 gboolean _gst_simclr_encoder_allocate_batch (GstSimclrEncoder *self);
+/* Whether the memory that was allocated is for the small crops that come in now. */
+gboolean _gst_simclr_encoder_has_room (GstSimclrEncoder *self);
 gboolean _gst_simclr_encoder_add_frame (GstSimclrEncoder *self, GstBuffer *buffer);
 gboolean _gst_simclr_encoder_add_pair (GstSimclrEncoder *self, GstBuffer *buffer);
 void _gst_simclr_encoder_stamp (GstSimclrEncoder *self, GstBuffer *tensors);

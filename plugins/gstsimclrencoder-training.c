@@ -76,19 +76,23 @@ forward (GstSimclrEncoder *self)
   g_autoptr (SimclrModel) model = get_model (self);
   g_autoptr (GError) error = NULL;
   const gfloat *embeddings;
-  gsize n_floats;
+  const gsize n_floats = (gsize) views * self->size;
 
   if (!gst_simclr_forward_gate_wait (self->gate, self->active.max_cpu))
     return GST_FLOW_FLUSHING;
-  pass = simclr_encoder_forward (self->encoder, self->pictures, views, &error);
+  if (self->layout.crops > 0)
+    pass = simclr_encoder_forward_crops (self->encoder, self->pictures, views, self->crops,
+        self->layout.crops, self->layout.crop_size, &error);
+  else
+    pass = simclr_encoder_forward (self->encoder, self->pictures, views, &error);
   if (pass == NULL || !simclr_forward_pass_set_times (pass, self->times, views, &error) ||
       !simclr_forward_pass_set_streams (pass, self->streams, views, &error)) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("The forward pass of %u views failed.", views),
         ("%s", error->message));
     return GST_FLOW_ERROR;
   }
-  /* a copy: others than the trainer may keep the buffer beyond the pass */
-  embeddings = simclr_forward_pass_get_embeddings (pass, &n_floats);
+  /* a copy, of the views' embeddings: others than the trainer may keep the buffer beyond the pass */
+  embeddings = simclr_forward_pass_get_embeddings (pass, NULL);
   send_embeddings (self, embeddings, n_floats);
   tensors = gst_buffer_new_memdup (embeddings, n_floats * sizeof (gfloat));
   if (!gst_simclr_forward_gate_is_closed (self->gate))

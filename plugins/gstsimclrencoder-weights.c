@@ -335,7 +335,7 @@ _gst_simclr_encoder_prepare (GstSimclrEncoder *self, gboolean training)
 
   if (self->encoder != NULL && self->training == training) {
     if (!training || self->input_size == (guint) self->info.width)
-      return TRUE;
+      return _gst_simclr_encoder_has_room (self) || _gst_simclr_encoder_allocate_batch (self);
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("The pairs changed from %ux%u to %ux%u in the middle of training.", self->input_size,
             self->input_size, (guint) self->info.width, (guint) self->info.width),

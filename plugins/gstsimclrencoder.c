@@ -175,6 +175,7 @@ reset (GstSimclrEncoder *self)
   _gst_simclr_encoder_drop_batch (self);
   _gst_simclr_encoder_close (self);
   g_clear_pointer (&self->pictures, g_free);
+  g_clear_pointer (&self->crops, g_free);
   g_clear_pointer (&self->offsets, g_free);
   g_clear_pointer (&self->times, g_free);
   g_clear_pointer (&self->streams, g_free);

@@ -4,8 +4,8 @@
 
 #include "gstsimclrneighbourmeta.h"
 
-/* Fields of each view, in the order of set_view(); on the meta they are called view1-... and
- * view2-.... Quarks, because a structure is filled for every frame. */
+/* Fields of each view, in the order of set_view(); on the meta they are called view1-...,
+ * view2-... and, for small crops, view3-... and so on. Quarks, because a structure is filled for every frame. */
 static const gchar *const view_fields[] = {
     "crop-x",
     "crop-y",
@@ -30,7 +30,9 @@ static const gchar *const view_fields[] = {
 static const gchar *const pair_fields[] = {
     "seed", "pair", "size", "interpolation", "frame-width", "frame-height"};
 
-static GQuark view_quarks[2][G_N_ELEMENTS (view_fields)];
+#define MAX_VIEWS (2 + GST_SIMCLR_PAIR_MAX_CROPS)
+
+static GQuark view_quarks[MAX_VIEWS][G_N_ELEMENTS (view_fields)];
 static GQuark pair_quarks[G_N_ELEMENTS (pair_fields)];
 
 void
@@ -41,7 +43,7 @@ gst_simclr_pair_meta_register (void)
 
   if (!g_once_init_enter (&once))
     return;
-  for (guint view = 0; view < 2; view++)
+  for (guint view = 0; view < MAX_VIEWS; view++)
     for (guint i = 0; i < G_N_ELEMENTS (view_fields); i++) {
       g_autofree gchar *name = g_strdup_printf ("view%u-%s", view + 1, view_fields[i]);
 
@@ -108,8 +110,11 @@ gst_simclr_pair_meta_add (GstBuffer *buffer, const GstSimclrPair *pair)
   const GQuark *name = pair_quarks;
 
   gst_structure_id_set (fields, name[0], G_TYPE_UINT64, draw->seed, name[1], G_TYPE_UINT64,
-      draw->pair, name[2], G_TYPE_UINT, pair->size, name[3], G_TYPE_STRING, pair->interpolation,
-      name[4], G_TYPE_UINT, pair->frame_width, name[5], G_TYPE_UINT, pair->frame_height, NULL);
-  for (guint view = 0; view < 2; view++)
+      draw->pair, name[2], G_TYPE_UINT, pair->layout.size, name[3], G_TYPE_STRING,
+      pair->interpolation, name[4], G_TYPE_UINT, pair->frame_width, name[5], G_TYPE_UINT,
+      pair->frame_height, NULL);
+  if (pair->layout.crops > 0)
+    gst_structure_set (fields, "small-size", G_TYPE_UINT, pair->layout.crop_size, NULL);
+  for (guint view = 0; view < 2 + pair->layout.crops; view++)
     set_view (fields, view_quarks[view], &pair->views[view]);
 }

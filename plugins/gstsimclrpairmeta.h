@@ -6,6 +6,8 @@
 
 #include <simclr/simclr.h>
 
+#include "gstsimclrpairlayout.h"
+
 G_BEGIN_DECLS
 
 /* Not "SimclrDraw": GStreamer registers a type of the name, and that is the library's. */
@@ -22,10 +24,10 @@ typedef struct
 /* The pair's common facts. */
 typedef struct
 {
-  guint size;
+  GstSimclrPairLayout layout;
   const gchar *interpolation; /* nick, static */
   guint frame_width, frame_height;
-  GstSimclrPairView views[2];
+  GstSimclrPairView views[2 + GST_SIMCLR_PAIR_MAX_CROPS]; /* and the small crops */
 } GstSimclrPair;
 
 /* Once before the first meta; harmless when repeated. */

@@ -19,10 +19,12 @@ except ImportError as error:
 
 import cifar10
 import tensorfile
+from simclr_pytorch import multi_crop_loss
 from simclr_torch import Encoder, ProjectionHead, load_encoder, make_optimizer, nt_xent
 
 LAUNCH = os.environ.get("GST_LAUNCH") or "gst-launch-1.0"
 PAIRS, STEPS = 16, 6
+CROPS, CROP_SIZE = 3, 12  # two side by side below the views, and one below them
 ARCHITECTURE, WIDTH = "resnet18", 0.25
 # name, temperature, optimizer, learning rate as used, weight decay, and what the trainer is told. Decay is
 # stronger than anyone would choose, so that six steps show it.
@@ -92,13 +94,20 @@ def load(path):
     return encoder.double(), ProjectionHead.from_checkpoint(tensors).double()
 
 
+def contrast(encoder, head, batch, temperature):
+    """batch: views, or views and a list of small crops."""
+    if isinstance(batch, tuple):
+        return multi_crop_loss(encoder, head, *batch, temperature)
+    return nt_xent(head(encoder(batch)), temperature)
+
+
 def train_there(encoder, head, batches, temperature, method, rate, decay):
     optimizer = make_optimizer(method, (encoder, head), rate, 0.9, decay)
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     losses, norms = [], []
     for views in batches:
         optimizer.zero_grad()
-        loss = nt_xent(head(encoder(views)), temperature)
+        loss = contrast(encoder, head, views, temperature)
         loss.backward()
         losses.append(loss.item())
         norms.append(torch.stack([weight.grad.norm() for weight in weights]).norm().item())
@@ -107,9 +116,13 @@ def train_there(encoder, head, batches, temperature, method, rate, decay):
 
 
 def distance(a, b, part=torch.nn.Module.state_dict):
-    """Of all tensors of two lists of modules, running statistics included."""
-    pairs = zip(*([t for module in modules for t in dict(part(module)).values()] for modules in (a, b)))
-    return sum((x.double() - y.double()).square().sum().item() for x, y in pairs) ** 0.5
+    """Of all tensors of two lists of modules, running statistics included, but not how often these were taken: ours
+    count steps."""
+    tensors = [
+        [t.double() for module in modules for name, t in dict(part(module)).items() if "num_batches" not in name]
+        for modules in (a, b)
+    ]
+    return sum((x - y).square().sum().item() for x, y in zip(*tensors)) ** 0.5
 
 
 def compare_resumed(folder, views, name, temperature, method, rate, decay, settings):
@@ -136,11 +149,11 @@ def compare_resumed(folder, views, name, temperature, method, rate, decay, setti
     check(f"{name}, way of the next step", distance(here, there, weights) / distance(there, start, weights), RESUMED)
 
 
-def compare(folder, batches, name, temperature, method, rate, decay, settings):
+def compare(folder, batches, name, temperature, method, rate, decay, settings, pairs=FRAMES):
     common = f"temperature={temperature} optimizer={method} {settings}"
     # with rate and decay zero a checkpoint holds the initial weights, though not the initial statistics
-    train_here(folder, f"{common} weight-decay=0 learning-rate=0", "before.safetensors")
-    losses, norms = train_here(folder, f"{common} weight-decay={decay}", "after.safetensors")
+    train_here(folder, f"{common} weight-decay=0 learning-rate=0", "before.safetensors", pairs=pairs)
+    losses, norms = train_here(folder, f"{common} weight-decay={decay}", "after.safetensors", pairs=pairs)
     start = load(os.path.join(folder, "before.safetensors"))
     there = load(os.path.join(folder, "before.safetensors"))
     for module in (m for part in (*start, *there) for m in part.modules()):
@@ -160,6 +173,22 @@ def compare(folder, batches, name, temperature, method, rate, decay, settings):
     print("# norm errors", *(f"{e:.1e}" for e in norm_errors))
 
 
+def with_crops(folder):
+    """The pipeline that makes them, and its batches as PyTorch takes them."""
+    pairs = f"{FRAMES} small-crops={CROPS} small-size={CROP_SIZE}"
+    launch("filesink location=crops.rgb", folder, pairs)
+    pictures = numpy.fromfile(os.path.join(folder, "crops.rgb"), numpy.uint8)
+    pictures = torch.from_numpy(pictures.reshape(STEPS, PAIRS, 64 + 2 * CROP_SIZE, 32, 3)).permute(0, 1, 4, 2, 3)
+    pictures = pictures.double() / 255
+    batches = []
+    for batch in pictures:
+        views = torch.stack((batch[:, :, :32], batch[:, :, 32:64]), 1).flatten(0, 1)
+        corners = [(64 + i // 2 * CROP_SIZE, i % 2 * CROP_SIZE) for i in range(CROPS)]
+        crops = [batch[:, :, y : y + CROP_SIZE, x : x + CROP_SIZE] for y, x in corners]
+        batches.append((views, crops))
+    return pairs, batches
+
+
 def main():
     torch.set_num_threads(1)
     for program_or_file in (LAUNCH, cifar10.path("data_batch_1")):
@@ -177,6 +206,8 @@ def main():
             compare(folder, batches, *run)
             if run[2] != "adamw":
                 compare_resumed(folder, batches[0], *run)
+        pairs, batches = with_crops(folder)
+        compare(folder, batches, "small crops", *RUNS[1][1:], pairs)
     return 1 if failures else 0
 
 

@@ -110,11 +110,12 @@ def rate_at(step, steps, arguments):
     return rate
 
 
-def multi_crop_loss(model, views, crops, temperature):
+def multi_crop_loss(encoder, head, views, crops, temperature):
     """SwAV's multi-crop (Caron et al. 2020, section 3.3) with NT-Xent: small crops are to find both views of their
-    picture, never each other; the mean over all such pairs and the usual one. model: pictures to projections."""
-    views = model(to_tensor(views))
-    small = model(to_tensor(numpy.concatenate(crops))).chunk(len(crops))
+    picture, never each other; the mean over all such pairs and the usual one. views (2 * pairs, 3, size, size), crops
+    a list of (pairs, 3, size, size). The encoder takes each size for itself, the head all of them, as SwAV's does."""
+    representations = torch.cat((encoder(views), encoder(torch.cat(crops))))
+    views, *small = head(representations).split([len(views), *map(len, crops)])
     losses = [nt_xent(views, temperature)]
     for one in small:
         losses += [nt_xent(torch.stack((one, views[side::2]), 1).flatten(0, 1), temperature) for side in (0, 1)]
@@ -142,7 +143,8 @@ def train(encoder, head, batches, steps, arguments, look):
             group["lr"] = rate_at(step, steps, arguments)
         optimizer.zero_grad()
         if arguments.crops:
-            loss = multi_crop_loss(lambda x: head(encoder(x)), *views, arguments.temperature)
+            crops = [to_tensor(one) for one in views[1]]
+            loss = multi_crop_loss(encoder, head, to_tensor(views[0]), crops, arguments.temperature)
         else:
             with torch.autocast("cpu", torch.bfloat16, enabled=arguments.autocast):
                 projections = head(encoder(to_tensor(views)))

@@ -4,6 +4,8 @@
 
 #include <simclr/simclr-error.h>
 
+#include <math.h>
+
 /* The floats of bytes, which must lie where floats may. */
 static const gfloat *
 floats_of (GBytes *bytes, gsize *n, GError **error)
@@ -137,4 +139,55 @@ simclr_encoder_forward_bytes (SimclrEncoder *self, GBytes *views, GError **error
 
   floats = floats_of (views, &n, error);
   return floats ? simclr_encoder_forward_array (self, floats, n, error) : NULL;
+}
+
+/* The size of so many square pictures of three colours; 0: there is none. */
+static guint
+size_of (gsize n_floats, gsize pictures)
+{
+  const gsize pixels = pictures > 0 ? n_floats / 3 / pictures : 0;
+  const gsize size = (gsize) sqrt ((gdouble) pixels);
+
+  return pixels > 0 && size * size * 3 * pictures == n_floats ? (guint) size : 0;
+}
+
+/**
+ * simclr_encoder_forward_crops_bytes: (rename-to simclr_encoder_forward_crops)
+ * @self: an encoder
+ * @views: floats (views, size, size, 3), float32 in the machine's byte order, rows a0 b0 a1 b1 ...
+ * @crops: floats (pairs * crops_per_pair, crop size, crop size, 3), the small crops of the first pair, then those
+ *   of the second ...
+ * @crops_per_pair: how many each pair has, at least 1
+ * @error: return location for an error
+ *
+ * Embeds a batch of pairs and the small crops that go with them (multi-crop), from bytes; how large crops are
+ * follows from how many bytes there are.
+ *
+ * Returns: (transfer full): the forward pass, or %NULL with @error set (%SIMCLR_ERROR_SHAPE where @crops do not
+ *   fit)
+ */
+SimclrForwardPass *
+simclr_encoder_forward_crops_bytes (
+    SimclrEncoder *self, GBytes *views, GBytes *crops, guint crops_per_pair, GError **error)
+{
+  const gfloat *floats, *crop_floats;
+  gsize n_floats, n_crop_floats;
+  guint n, size;
+
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
+  g_return_val_if_fail (views != NULL && crops != NULL, NULL);
+  g_return_val_if_fail (crops_per_pair > 0, NULL);
+
+  floats = floats_of (views, &n_floats, error);
+  crop_floats = floats ? floats_of (crops, &n_crop_floats, error) : NULL;
+  if (!crop_floats || !_simclr_encoder_count_pictures (self, n_floats, &n, error))
+    return NULL;
+  size = size_of (n_crop_floats, (gsize) (n / 2) * crops_per_pair);
+  if (size == 0) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "%" G_GSIZE_FORMAT " floats are no %u square crops of three colours for each of %u pairs",
+        n_crop_floats, crops_per_pair, n / 2);
+    return NULL;
+  }
+  return simclr_encoder_forward_crops (self, floats, n, crop_floats, crops_per_pair, size, error);
 }

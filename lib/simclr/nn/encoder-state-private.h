@@ -33,8 +33,9 @@ struct _SimclrEncoder
   SimclrInference *inference;
   SimclrProjectionHead *head;
 
-  SimclrTraining *training; /* NULL until the first forward */
-  guint microbatch;         /* pairs */
+  SimclrTraining *training;  /* NULL until the first forward */
+  SimclrResnet *crop_resnet; /* for small crops; NULL: none went forward last */
+  guint microbatch;          /* pairs */
   gboolean frozen;
   guint64 step;
   gboolean weights_stale; /* the trained values are newer than weights */

@@ -105,6 +105,53 @@ begin_training (SimclrEncoder *self, GError **error)
   return TRUE;
 }
 
+/* The same network for pictures of the crops' size; a crop_size of 0: no crops. */
+static gboolean
+begin_crops (SimclrEncoder *self, guint crops_per_pair, guint crop_size, GError **error)
+{
+  SimclrWeights *weights = self->weights;
+
+  if (self->crop_resnet && self->crop_resnet->input_size != crop_size)
+    g_clear_pointer (&self->crop_resnet, _simclr_resnet_unref);
+  if (!self->crop_resnet && crop_size > 0) {
+    self->crop_resnet =
+        _simclr_resnet_new (weights->architecture, weights->width, weights->stem, crop_size, error);
+    if (!self->crop_resnet)
+      return FALSE;
+  }
+  _simclr_training_set_crops (self->training, self->crop_resnet, crops_per_pair);
+  return TRUE;
+}
+
+static gboolean
+begin_pass (SimclrEncoder *self, GError **error)
+{
+  if (g_atomic_int_compare_and_exchange (&self->pass_is_out, FALSE, TRUE))
+    return TRUE;
+  g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_BUSY,
+      "a forward pass is still out; it has to come back before the next");
+  return FALSE;
+}
+
+/* crops NULL: none. */
+static SimclrForwardPass *
+forward (SimclrEncoder *self, const gfloat *views, guint n_views, const gfloat *crops,
+    guint crops_per_pair, guint crop_size, GError **error)
+{
+  const gfloat *embeddings = NULL;
+
+  if (!_simclr_encoder_check_pictures (self, views, n_views, error) ||
+      !check_trainable (self, error) || !begin_pass (self, error))
+    return NULL;
+  if (begin_training (self, error) && begin_crops (self, crops_per_pair, crop_size, error))
+    embeddings = _simclr_training_forward (self->training, views, n_views, crops, error);
+  if (!embeddings) {
+    g_atomic_int_set (&self->pass_is_out, FALSE);
+    return NULL;
+  }
+  return _simclr_forward_pass_new (self, n_views, crops_per_pair, embeddings);
+}
+
 /**
  * simclr_encoder_forward: (skip)
  * @self: an encoder
@@ -120,26 +167,42 @@ begin_training (SimclrEncoder *self, GError **error)
 SimclrForwardPass *
 simclr_encoder_forward (SimclrEncoder *self, const gfloat *views, guint n_views, GError **error)
 {
-  const gfloat *embeddings;
-
   g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
 
-  if (!_simclr_encoder_check_pictures (self, views, n_views, error) ||
-      !check_trainable (self, error))
-    return NULL;
-  if (!g_atomic_int_compare_and_exchange (&self->pass_is_out, FALSE, TRUE)) {
-    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_BUSY,
-        "a forward pass is still out; it has to come back before the next");
+  return forward (self, views, n_views, NULL, 0, 0, error);
+}
+
+/**
+ * simclr_encoder_forward_crops: (skip)
+ * @self: an encoder
+ * @views: floats of shape (n_views, size, size, 3)
+ * @n_views: how many, two for each pair: rows a0 b0 a1 b1 ...
+ * @crops: floats of shape (n_views / 2 * crops_per_pair, crop_size, crop_size, 3): the small crops of the first
+ *   pair, then those of the second ...
+ * @crops_per_pair: how many each pair has, at least 1
+ * @crop_size: width and height of a crop, in pixels
+ * @error: return location for an error
+ *
+ * Embeds a batch of pairs and the small crops that go with them (multi-crop, Caron et al. 2020, section 3.3). The
+ * statistics are those of the views, and of the crops, each for itself.
+ *
+ * Returns: (transfer full): the forward pass, or %NULL with @error set, as by [method@Encoder.forward]; of an odd
+ *   number of views, or crops too small for the network, %SIMCLR_ERROR_SHAPE
+ */
+SimclrForwardPass *
+simclr_encoder_forward_crops (SimclrEncoder *self, const gfloat *views, guint n_views,
+    const gfloat *crops, guint crops_per_pair, guint crop_size, GError **error)
+{
+  g_return_val_if_fail (SIMCLR_IS_ENCODER (self), NULL);
+  g_return_val_if_fail (crops != NULL, NULL);
+  g_return_val_if_fail (crops_per_pair > 0 && crop_size > 0, NULL);
+
+  if (n_views % 2 != 0) {
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
+        "small crops belong to pairs, but there are %u views", n_views);
     return NULL;
   }
-  embeddings = begin_training (self, error)
-                   ? _simclr_training_forward (self->training, views, n_views, error)
-                   : NULL;
-  if (!embeddings) {
-    g_atomic_int_set (&self->pass_is_out, FALSE);
-    return NULL;
-  }
-  return _simclr_forward_pass_new (self, n_views, embeddings);
+  return forward (self, views, n_views, crops, crops_per_pair, crop_size, error);
 }
 
 void
@@ -163,7 +226,7 @@ _simclr_encoder_get_parameters (SimclrEncoder *self)
 void
 _simclr_encoder_get_views (SimclrEncoder *self, gfloat *views)
 {
-  _simclr_training_get_pictures (self->training, views);
+  _simclr_training_get_views (self->training, views);
 }
 
 SimclrParallel *

@@ -118,6 +118,7 @@ simclr_encoder_finalize (GObject *object)
   SimclrEncoder *self = SIMCLR_ENCODER (object);
 
   g_clear_pointer (&self->training, _simclr_training_free);
+  g_clear_pointer (&self->crop_resnet, _simclr_resnet_unref);
   g_clear_pointer (&self->inference, _simclr_inference_free);
   g_clear_pointer (&self->head, _simclr_projection_head_free);
   g_clear_pointer (&self->resnet, _simclr_resnet_unref);

@@ -59,9 +59,18 @@ SIMCLR_API
 SimclrForwardPass *simclr_encoder_forward_bytes (
     SimclrEncoder *self, GBytes *views, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 SIMCLR_API
+SimclrForwardPass *simclr_encoder_forward_crops (SimclrEncoder *self, const gfloat *views,
+    guint n_views, const gfloat *crops, guint crops_per_pair, guint crop_size,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
+SimclrForwardPass *simclr_encoder_forward_crops_bytes (SimclrEncoder *self, GBytes *views,
+    GBytes *crops, guint crops_per_pair, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+SIMCLR_API
 SimclrEncoder *simclr_forward_pass_get_encoder (SimclrForwardPass *self);
 SIMCLR_API
 guint simclr_forward_pass_get_n_views (SimclrForwardPass *self);
+SIMCLR_API
+guint simclr_forward_pass_get_crops_per_pair (SimclrForwardPass *self);
 SIMCLR_API
 const gfloat *simclr_forward_pass_get_embeddings (SimclrForwardPass *self, gsize *n_floats);
 SIMCLR_API

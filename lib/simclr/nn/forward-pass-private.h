@@ -5,9 +5,9 @@
 #include <simclr/nn/encoder.h>
 #include <simclr/base/view-facts-private.h>
 
-/* embeddings (n_views, size) belong to the encoder's plan. */
-SimclrForwardPass *_simclr_forward_pass_new (
-    SimclrEncoder *encoder, guint n_views, const gfloat *embeddings) G_GNUC_WARN_UNUSED_RESULT;
+/* embeddings (n_views + n_views / 2 * crops_per_pair, size) belong to the encoder's plan. */
+SimclrForwardPass *_simclr_forward_pass_new (SimclrEncoder *encoder, guint n_views,
+    guint crops_per_pair, const gfloat *embeddings) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What was said of the views; borrowed. */
 SimclrViewFacts _simclr_forward_pass_get_facts (SimclrForwardPass *self);

@@ -17,7 +17,8 @@ struct _SimclrForwardPass
 
   SimclrEncoder *encoder;
   guint n_views;
-  const gfloat *embeddings; /* (n_views, embedding size), the encoder's */
+  guint crops_per_pair;
+  const gfloat *embeddings; /* (views and then crops, embedding size), the encoder's */
   gboolean used;            /* went backward */
   SimclrViewFacts facts;    /* owned */
 };
@@ -59,12 +60,14 @@ simclr_forward_pass_init (SimclrForwardPass *self)
 }
 
 SimclrForwardPass *
-_simclr_forward_pass_new (SimclrEncoder *encoder, guint n_views, const gfloat *embeddings)
+_simclr_forward_pass_new (
+    SimclrEncoder *encoder, guint n_views, guint crops_per_pair, const gfloat *embeddings)
 {
   SimclrForwardPass *self = g_object_new (SIMCLR_TYPE_FORWARD_PASS, NULL);
 
   self->encoder = g_object_ref (encoder);
   self->n_views = n_views;
+  self->crops_per_pair = crops_per_pair;
   self->embeddings = embeddings;
   return self;
 }
@@ -97,13 +100,33 @@ simclr_forward_pass_get_n_views (SimclrForwardPass *self)
   return self->n_views;
 }
 
+static gsize
+count_rows (SimclrForwardPass *self)
+{
+  return self->n_views + (gsize) self->n_views / 2 * self->crops_per_pair;
+}
+
+/**
+ * simclr_forward_pass_get_crops_per_pair:
+ * @self: a forward pass
+ *
+ * Returns: small crops that each pair brought along; 0: none
+ */
+guint
+simclr_forward_pass_get_crops_per_pair (SimclrForwardPass *self)
+{
+  g_return_val_if_fail (SIMCLR_IS_FORWARD_PASS (self), 0);
+
+  return self->crops_per_pair;
+}
+
 /**
  * simclr_forward_pass_get_embeddings:
  * @self: a forward pass
- * @n_floats: (out) (optional): views times the embedding size
+ * @n_floats: (out) (optional): views and small crops times the embedding size
  *
- * Returns: (array length=n_floats) (transfer none): the representations h, (views, embedding size) row by
- *   row in the order of the views
+ * Returns: (array length=n_floats) (transfer none): the representations h, (views and then small crops, embedding
+ *   size) row by row in the order of the views, and of the crops
  */
 const gfloat *
 simclr_forward_pass_get_embeddings (SimclrForwardPass *self, gsize *n_floats)
@@ -111,10 +134,9 @@ simclr_forward_pass_get_embeddings (SimclrForwardPass *self, gsize *n_floats)
   g_return_val_if_fail (SIMCLR_IS_FORWARD_PASS (self), NULL);
 
   if (n_floats)
-    *n_floats = self->encoder
-                    ? (gsize) self->n_views * simclr_encoder_get_embedding_size (
-                                                  self->encoder, SIMCLR_OUTPUT_REPRESENTATION)
-                    : 0;
+    *n_floats = self->encoder ? count_rows (self) * simclr_encoder_get_embedding_size (
+                                                        self->encoder, SIMCLR_OUTPUT_REPRESENTATION)
+                              : 0;
   return self->embeddings;
 }
 

@@ -62,7 +62,7 @@ struct _SimclrTrainer
   gboolean is_idle; /* this step's batch had nothing to learn from */
 
   /* One step's memory */
-  gsize memory_rows;
+  gsize memory_rows, memory_crops;
   gfloat *memory;
   gfloat *dh, *dz, *scratch;
   gdouble *doubles; /* of the statistics */

@@ -5,7 +5,7 @@
 #include <simclr/simclr-error.h>
 #include <simclr/base/arena-private.h>
 #include <simclr/evaluate/statistics-private.h>
-#include <simclr/loss/loss-private.h>
+#include <simclr/loss/multi-crop-private.h>
 #include <simclr/nn/encoder-private.h>
 #include <simclr/nn/forward-pass-private.h>
 #include <math.h>
@@ -169,23 +169,33 @@ bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
   return TRUE;
 }
 
-/* Memory of one step: dz, dh, and the loss's scratch. */
-static gboolean
-prepare_memory (
-    SimclrTrainer *self, gsize rows, gsize size, gsize columns, guint threads, GError **error)
+static gsize
+round_up (gsize floats)
 {
-  gsize floats = rows * (size + columns) + 32 + _simclr_loss_get_scratch (threads, rows, columns);
+  return (floats + 15) & ~(gsize) 15;
+}
 
-  if (self->memory && self->memory_rows == rows)
+/* Memory of one step, for rows views and so many small crops: dh, dz, and the loss's scratch. */
+static gboolean
+prepare_memory (SimclrTrainer *self, gsize rows, gsize crops, gsize size, gsize columns,
+    guint threads, GError **error)
+{
+  const gsize all = rows + crops;
+  const gsize scratch = crops > 0 ? _simclr_multi_crop_get_scratch (threads, rows, columns)
+                                  : _simclr_loss_get_scratch (threads, rows, columns);
+  const gsize floats = round_up (all * size) + round_up (all * columns) + scratch;
+
+  if (self->memory && self->memory_rows == rows && self->memory_crops == crops)
     return TRUE;
   _simclr_aligned_free (self->memory);
   self->memory_rows = rows;
+  self->memory_crops = crops;
   self->memory = _simclr_aligned_alloc (floats * sizeof (gfloat), error);
   if (!self->memory)
     return FALSE;
   self->dh = self->memory;
-  self->dz = self->dh + ((rows * size + 15) & ~(gsize) 15);
-  self->scratch = self->dz + ((rows * columns + 15) & ~(gsize) 15);
+  self->dz = self->dh + round_up (all * size);
+  self->scratch = self->dz + round_up (all * columns);
   g_free (self->doubles);
   self->doubles = g_new (gdouble, _simclr_statistics_get_scratch (rows, columns));
   return TRUE;
@@ -196,8 +206,13 @@ check_batch (SimclrTrainer *self, SimclrForwardPass *pass, GError **error)
 {
   guint views = simclr_forward_pass_get_n_views (pass);
 
-  if (!_simclr_loss_is_contrastive (self->loss))
-    return TRUE;
+  if (!_simclr_loss_is_contrastive (self->loss)) {
+    if (simclr_forward_pass_get_crops_per_pair (pass) == 0)
+      return TRUE;
+    g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_UNSUPPORTED,
+        "small crops are for contrastive losses; this one takes views only (small-crops=0)");
+    return FALSE;
+  }
   if (views < 4 || views % 2 != 0) {
     g_set_error (error, SIMCLR_ERROR, SIMCLR_ERROR_SHAPE,
         "a batch of %u views cannot be contrasted: it takes at least two pairs", views);
@@ -242,7 +257,7 @@ compute_supervised_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
   statistics->contrastive_accuracy = statistics->probe_accuracy = statistics->probe_loss = -1;
   statistics->accuracy = -1;
   if (!prepare_memory (
-          self, rows, floats / rows, 0, _simclr_parallel_get_threads (parallel), error) ||
+          self, rows, 0, floats / rows, 0, _simclr_parallel_get_threads (parallel), error) ||
       !_simclr_supervision_compute (
           self->supervision, h, facts.labels, rows, self->dh, &result, error))
     return FALSE;
@@ -259,6 +274,21 @@ compute_supervised_gradients (SimclrTrainer *self, SimclrForwardPass *pass,
   return TRUE;
 }
 
+/* dz: of the views, and then of the small crops. */
+static void
+compute_loss (SimclrTrainer *self, SimclrParallel *parallel, const SimclrLossBatch *batch,
+    gsize crops_per_pair, SimclrLossResult *result)
+{
+  const SimclrLossSettings settings = get_loss_settings (self);
+  const gsize floats = batch->rows * batch->columns;
+
+  if (crops_per_pair > 0)
+    _simclr_multi_crop_loss (parallel, &settings, batch, batch->z + floats, crops_per_pair,
+        self->dz, self->dz + floats, result, self->scratch);
+  else
+    _simclr_loss (parallel, &settings, batch, self->dz, result, self->scratch);
+}
+
 /* Projections, loss and all gradients; batch is left as it was when the loss was computed. */
 static gboolean
 compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch *batch,
@@ -266,25 +296,26 @@ compute_gradients (SimclrTrainer *self, SimclrForwardPass *pass, SimclrLossBatch
 {
   SimclrParallel *parallel = _simclr_encoder_get_parallel (self->encoder);
   const gsize rows = simclr_forward_pass_get_n_views (pass);
+  const gsize crops_per_pair = simclr_forward_pass_get_crops_per_pair (pass);
+  const gsize crops = rows / 2 * crops_per_pair;
   const gsize columns = _simclr_projection_head_get_output_size (self->head);
-  const SimclrLossSettings settings = get_loss_settings (self);
   gsize floats;
   const gfloat *h = simclr_forward_pass_get_embeddings (pass, &floats);
   SimclrLossResult result;
   gdouble squares;
 
-  if (!prepare_memory (
-          self, rows, floats / rows, columns, _simclr_parallel_get_threads (parallel), error))
+  if (!prepare_memory (self, rows, crops, floats / (rows + crops), columns,
+          _simclr_parallel_get_threads (parallel), error))
     return FALSE;
   *batch = (SimclrLossBatch){
       .rows = rows, .columns = columns, .facts = _simclr_forward_pass_get_facts (pass)};
-  batch->z = _simclr_projection_head_forward (self->head, parallel, h, rows, error);
+  batch->z = _simclr_projection_head_forward (self->head, parallel, h, rows + crops, error);
   if (!batch->z)
     return FALSE;
   ask_probe (self, batch, h, statistics);
   if (self->negatives)
     _simclr_negatives_lend (self->negatives, batch);
-  _simclr_loss (parallel, &settings, batch, self->dz, &result, self->scratch);
+  compute_loss (self, parallel, batch, crops_per_pair, &result);
   _simclr_projection_head_backward (self->head, parallel, self->dz, self->dh);
   if (!simclr_forward_pass_backward (pass, self->dh, floats, error))
     return FALSE;
