@@ -22,16 +22,17 @@ draw_pair (cairo_surface_t **sheet, gint column, gint columns, gint zoom, GstSam
   GstVideoFrame frame;
   cairo_surface_t *pair;
   cairo_t *cr;
-  gint width, height;
+  gint width, height, parts;
 
   if (!gst_video_info_from_caps (&info, gst_sample_get_caps (sample)) ||
       !gst_video_frame_map (&frame, &info, buffer, GST_MAP_READ))
     return FALSE;
   width = GST_VIDEO_INFO_WIDTH (&info);
   height = GST_VIDEO_INFO_HEIGHT (&info);
+  parts = height > 2 * width ? 3 : 2; /* the views, and what small crops lie below them */
   if (!*sheet)
-    *sheet = cairo_image_surface_create (
-        CAIRO_FORMAT_RGB24, columns * (zoom * width + GAP) + GAP, zoom * height + 3 * GAP);
+    *sheet = cairo_image_surface_create (CAIRO_FORMAT_RGB24, columns * (zoom * width + GAP) + GAP,
+        zoom * height + (parts + 1) * GAP);
 
   /* native-endian xRGB is what cairo calls RGB24 */
   pair = cairo_image_surface_create_for_data (GST_VIDEO_FRAME_PLANE_DATA (&frame, 0),
@@ -41,15 +42,15 @@ draw_pair (cairo_surface_t **sheet, gint column, gint columns, gint zoom, GstSam
     cairo_set_source_rgb (cr, 1, 1, 1);
     cairo_paint (cr);
   }
-  for (gint view = 0; view < 2; view++) {
-    gint x = GAP + column * (zoom * width + GAP), y = GAP + view * (zoom * height / 2 + GAP);
+  for (gint part = 0; part < parts; part++) {
+    gint x = GAP + column * (zoom * width + GAP), y = GAP + part * (zoom * width + GAP);
 
     cairo_save (cr);
-    cairo_rectangle (cr, x, y, zoom * width, zoom * (height / 2));
+    cairo_rectangle (cr, x, y, zoom * width, zoom * (part < 2 ? width : height - 2 * width));
     cairo_clip (cr);
     cairo_translate (cr, x, y);
     cairo_scale (cr, zoom, zoom);
-    cairo_set_source_surface (cr, pair, 0, -view * (height / 2));
+    cairo_set_source_surface (cr, pair, 0, -part * width);
     cairo_pattern_set_filter (cairo_get_source (cr), CAIRO_FILTER_NEAREST);
     cairo_paint (cr);
     cairo_restore (cr);
