@@ -14,7 +14,8 @@
  * * Downstream takes only `other/tensors`: embeddings leave as tensors, `dimensions=D:N` for N
  *   embeddings of D floats, with the same meta.
  * * Downstream is a simclrtrainer (`queue` and `tee` may stand between): pairs from simclraugment are
- *   collected into batches that the trainer learns from.
+ *   collected into batches that the trainer learns from. The tensors are the embeddings of the views, rows a0 b0 a1
+ *   b1 ...; those of small crops that come along (simclraugment's `small-crops`) reach the trainer alone.
  *
  * ## Weights
  *

@@ -35,6 +35,11 @@
  *
  * The memory that a loss takes grows linearly with the batch.
  *
+ * Small crops that simclraugment made beside the views (its `small-crops`) are to find both views of their frame, and
+ * never each other (multi-crop, Caron et al. 2020, 2006.09882, section 3.3): the loss is the mean over the batch of
+ * views and, for each crop of a pair and each of its views, the batch of those crops and views. The figures of
+ * contrast and of the embeddings are those of the views.
+ *
  * With #GstSimclrTrainer:negatives the last so many projections are kept as further negatives of every
  * view, without gradient, which gives a small batch the negatives of a large one (cross-batch memory, Wang
  * et al. 2020, 1912.06798). The checkpoint holds them.
