@@ -52,6 +52,7 @@ struct _SimclrOnednnPass
   SimclrOnednnNumbers numbers;
   SimclrOnednnExtra extra;
   SimclrOnednnCut cut;
+  gboolean clears;          /* the scratch memory before each run */
   SimclrParallel *parallel; /* borrowed */
 
   gsize x_image, y_image; /* bytes */

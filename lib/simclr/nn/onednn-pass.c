@@ -241,6 +241,10 @@ _simclr_onednn_pass_new (SimclrOnednnDirection direction, const SimclrOnednnProb
   self->numbers = *numbers;
   self->extra = extra;
   self->cut = way;
+  /* oneDNN 2's gradient by tiles multiplies what nobody wrote, where pictures are small (by zeros, but it may be
+   * not a number) */
+  self->clears = direction == SIMCLR_ONEDNN_BACKWARD_WEIGHTS && numbers->x == dnnl_bf16 &&
+                 _simclr_onednn_has_tiles ();
   self->parallel = parallel;
   self->x_image = (gsize) (problem->height * problem->width * problem->in) *
                   _simclr_onednn_type_get_bytes (numbers->x);
@@ -350,6 +354,8 @@ run_once (const Call *call, SimclrOnednnJob *job, dnnl_stream_t stream, guint8 *
     dnnl_memory_set_data_handle (job->gradient_memory, behind);
   if (job->scratch_memory[v])
     dnnl_memory_set_data_handle (job->scratch_memory[v], scratch);
+  if (self->clears)
+    memset (scratch, 0, job->kind->primitives[v].scratch);
   status = dnnl_primitive_execute (
       job->kind->primitives[v].primitive, stream, job->n_arguments[v], job->arguments[v]);
   if (status == dnnl_success)
