@@ -22,7 +22,7 @@ typedef struct
   GValue library[GST_SIMCLR_AUGMENT_LIBRARY];
   GstClockTime temporal_window;
   guint small_crops;
-  guint small_size;
+  guint small_size; /* 0: by the size */
   gdouble small_min_area, small_max_area;
   guint version; /* counts changes */
 } GstSimclrAugmentSettings;

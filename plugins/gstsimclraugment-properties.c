@@ -96,7 +96,9 @@ install_own_properties (GObjectClass *klass)
           0, GST_SIMCLR_PAIR_MAX_CROPS, 0, flags));
   g_object_class_install_property (klass, PROP_SMALL_SIZE,
       g_param_spec_uint ("small-size", "Small size",
-          "Width and height of a small crop, in pixels; at most size.", 1, 8192, 96, flags));
+          "Width and height of a small crop, in pixels, at most size; 0: three sevenths of size, "
+          "as 96 of 224.",
+          0, 8192, 0, flags));
   g_object_class_install_property (klass, PROP_SMALL_MIN_AREA,
       g_param_spec_double ("small-min-area", "Smallest small area",
           "Smallest area of a small crop, as a share of the frame's area.", 0, 1, 0.05, flags));
@@ -135,7 +137,6 @@ _gst_simclr_augment_init_settings (GstSimclrAugment *self)
     g_value_init (&self->settings.library[i], library_properties[i]->value_type);
     g_param_value_set_default (library_properties[i], &self->settings.library[i]);
   }
-  self->settings.small_size = 96;
   self->settings.small_min_area = 0.05;
   self->settings.small_max_area = 0.3;
   self->settings.version = 1;
@@ -155,8 +156,10 @@ _gst_simclr_augment_snapshot (GstSimclrAugment *self)
 GstSimclrPairLayout
 _gst_simclr_augment_settings_layout (const GstSimclrAugmentSettings *self)
 {
-  return (GstSimclrPairLayout){
-      g_value_get_uint (&self->library[size_property - 1]), self->small_crops, self->small_size};
+  const guint size = g_value_get_uint (&self->library[size_property - 1]);
+  const guint small = self->small_size != 0 ? self->small_size : MAX (1, size * 3 / 7);
+
+  return (GstSimclrPairLayout){size, self->small_crops, small};
 }
 
 void

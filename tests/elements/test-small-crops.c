@@ -146,8 +146,11 @@ test_change_while_playing (void)
   g_object_set (harness->element, "small-crops", 3, "small-size", 8, NULL);
   gst_buffer_unref (augment_frame (harness, &info, 1));
   assert_caps (harness, "video/x-raw, height=48, small-crops=3, small-size=8");
-  g_object_set (harness->element, "small-crops", 0, NULL);
+  g_object_set (harness->element, "size", 224, "small-size", 0, NULL); /* by the size */
   gst_buffer_unref (augment_frame (harness, &info, 2));
+  assert_caps (harness, "video/x-raw, height=640, small-crops=3, small-size=96");
+  g_object_set (harness->element, "size", 16, "small-crops", 0, NULL);
+  gst_buffer_unref (augment_frame (harness, &info, 3));
   assert_caps (harness, "video/x-raw, height=32, multiview-mode=top-bottom");
   gst_harness_teardown (harness);
 }
