@@ -161,8 +161,15 @@ def test_bytes_are_as_good_as_arrays():
     wanted = encoder.encode(pictures, Simclr.Output.REPRESENTATION)
     assert array.array('f', embeddings.get_data()).tolist() == wanted
     forward = encoder.forward_bytes(GLib.Bytes.new(pictures.tobytes()[:2 * SIZE * SIZE * 3 * 4]))
-    assert forward.get_n_views() == 2
+    assert forward.get_n_views() == 2 and forward.get_crops_per_pair() == 0
     del forward
+    views = GLib.Bytes.new(pictures.tobytes()[:2 * SIZE * SIZE * 3 * 4])
+    crops = GLib.Bytes.new(pictures.tobytes()[:3 * 4 * 4 * 3 * 4])
+    forward = encoder.forward_crops(views, crops, 3)
+    assert forward.get_n_views() == 2 and forward.get_crops_per_pair() == 3
+    assert len(forward.get_embeddings()) == (2 + 3) * encoder.get_embedding_size(Simclr.Output.REPRESENTATION)
+    del forward
+    assert 'square crops' in str(error_of(encoder.forward_crops, views, crops, 2))
     for length in (0, 3, 4, SIZE * SIZE * 3 * 4 + 2):
         error = error_of(encoder.encode_bytes, GLib.Bytes.new(bytes(length)), Simclr.Output.REPRESENTATION)
         assert error.matches(Simclr.error_quark(), Simclr.Error.SHAPE), error
