@@ -91,8 +91,7 @@ install_own_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_SMALL_CROPS,
       g_param_spec_uint ("small-crops", "Small crops",
           "Small crops of the frame beside its two views (multi-crop), which the encoder learns to "
-          "find the views "
-          "with; for contrastive losses only.",
+          "find the views with; for contrastive losses only.",
           0, GST_SIMCLR_PAIR_MAX_CROPS, 0, flags));
   g_object_class_install_property (klass, PROP_SMALL_SIZE,
       g_param_spec_uint ("small-size", "Small size",

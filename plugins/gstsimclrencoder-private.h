@@ -98,10 +98,10 @@ struct _GstSimclrEncoder
   guint size; /* of an embedding, floats */
   guint rows; /* of the tensors in the source pad's caps; 0: none yet */
 
-  /* The batch: views (training: a0 b0 a1 b1 ...) as (pictures, size, size, 3) floats. */
+  /* The batch: views (training: a0 b0 a1 b1 ...) as (pictures, size, size, 3) floats, and the small crops of
+   * pairs, (crops, crop size, crop size, 3) floats; NULL: they have none. */
   gfloat *pictures;
-  gfloat *
-      crops; /* of pairs when training, (crops, crop size, crop size, 3) floats; NULL: they have none */
+  gfloat *crops;
   GstSimclrPairLayout batch_layout; /* that there is memory for */
   gint64 *times;   /* of views when training: when their frames were filmed; -1: nobody knows */
   guint *streams;  /* of views when training: numbers of the streams that their frames come from */

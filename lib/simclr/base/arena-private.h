@@ -23,6 +23,33 @@ gboolean _simclr_arena_allocate (SimclrArena *self, GError **error);
 gpointer _simclr_arena_get (SimclrArena *self, guint block);
 gsize _simclr_arena_get_bytes (SimclrArena *self);
 
+/* Floats rounded up to whole cache lines. */
+static inline gsize
+_simclr_align_floats (gsize floats)
+{
+  const gsize line = SIMCLR_ALIGNMENT / sizeof (gfloat);
+
+  return (floats + line - 1) / line * line;
+}
+
+/* Scratch memory from its first cache line on; up to a line less of it than there was. */
+static inline gfloat *
+_simclr_align_scratch (gfloat *scratch)
+{
+  return (
+      gfloat *) (((guintptr) scratch + SIMCLR_ALIGNMENT - 1) / SIMCLR_ALIGNMENT * SIMCLR_ALIGNMENT);
+}
+
+/* The next so many floats of aligned scratch memory, which then begins behind them, aligned again. */
+static inline gfloat *
+_simclr_take_floats (gfloat **scratch, gsize floats)
+{
+  gfloat *taken = *scratch;
+
+  *scratch += _simclr_align_floats (floats);
+  return taken;
+}
+
 /* Aligned memory, NULL and error when there is none; freed by _simclr_aligned_free(). */
 gpointer _simclr_aligned_alloc (gsize bytes, GError **error);
 void _simclr_aligned_free (gpointer memory);

@@ -8,6 +8,7 @@
 #include <simclr/loss/loss-private.h>
 #include <simclr/loss/loss-terms-private.h>
 
+#include <simclr/base/arena-private.h>
 #include <simclr/base/blas-private.h>
 #include <cblas.h>
 #include <math.h>
@@ -16,7 +17,6 @@
 /* A tile stays in the second-level cache. */
 #define TILE_ROWS 128
 #define TILE_COLUMNS 512
-#define FLOATS_OF_A_LINE 16
 #define VIEW_ARRAYS 7 /* of SimclrLossViews */
 #define NEVER 1e30f
 
@@ -50,12 +50,6 @@ typedef struct
 } Loss;
 
 static gsize
-lines (gsize floats)
-{
-  return (floats + FLOATS_OF_A_LINE - 1) / FLOATS_OF_A_LINE * FLOATS_OF_A_LINE;
-}
-
-static gsize
 row_tiles (gsize rows)
 {
   return (rows + TILE_ROWS - 1) / TILE_ROWS;
@@ -64,43 +58,34 @@ row_tiles (gsize rows)
 static gsize
 partial_floats (gsize rows)
 {
-  return lines (row_tiles (rows) * sizeof (SimclrLossPartial) / sizeof (gfloat));
+  return _simclr_align_floats (row_tiles (rows) * sizeof (SimclrLossPartial) / sizeof (gfloat));
 }
 
 gsize
 _simclr_loss_get_scratch (guint threads, gsize rows, gsize columns)
 {
-  return lines (rows * columns) + (1 + VIEW_ARRAYS) * lines (rows) + 2 * TILE_COLUMNS +
-         partial_floats (rows) + (gsize) threads * TILE_ROWS * TILE_COLUMNS + 2 * FLOATS_OF_A_LINE;
-}
-
-static gfloat *
-take (gfloat **next, gsize floats)
-{
-  gfloat *taken = *next;
-
-  *next += lines (floats);
-  return taken;
+  return _simclr_align_floats (rows * columns) + (1 + VIEW_ARRAYS) * _simclr_align_floats (rows) +
+         2 * TILE_COLUMNS + partial_floats (rows) + (gsize) threads * TILE_ROWS * TILE_COLUMNS +
+         2 * _simclr_align_floats (1);
 }
 
 static void
 take_scratch (Loss *self, gfloat *scratch)
 {
-  gsize line = FLOATS_OF_A_LINE * sizeof (gfloat);
-  gfloat *next = (gfloat *) (((guintptr) scratch + line - 1) / line * line);
+  gfloat *next = _simclr_align_scratch (scratch);
 
-  self->u = take (&next, self->rows * self->columns);
-  self->inverse = take (&next, self->rows);
-  self->views.logarithm = take (&next, self->rows);
-  self->views.weight = take (&next, self->rows);
-  self->views.threshold = take (&next, self->rows);
-  self->views.positive = take (&next, self->rows);
-  self->views.pull = take (&next, self->rows);
-  self->views.push = take (&next, self->rows);
-  self->views.chosen = (guint32 *) take (&next, self->rows);
-  self->never = take (&next, TILE_COLUMNS);
-  self->zeros = take (&next, TILE_COLUMNS);
-  self->partials = (SimclrLossPartial *) take (&next, partial_floats (self->rows));
+  self->u = _simclr_take_floats (&next, self->rows * self->columns);
+  self->inverse = _simclr_take_floats (&next, self->rows);
+  self->views.logarithm = _simclr_take_floats (&next, self->rows);
+  self->views.weight = _simclr_take_floats (&next, self->rows);
+  self->views.threshold = _simclr_take_floats (&next, self->rows);
+  self->views.positive = _simclr_take_floats (&next, self->rows);
+  self->views.pull = _simclr_take_floats (&next, self->rows);
+  self->views.push = _simclr_take_floats (&next, self->rows);
+  self->views.chosen = (guint32 *) _simclr_take_floats (&next, self->rows);
+  self->never = _simclr_take_floats (&next, TILE_COLUMNS);
+  self->zeros = _simclr_take_floats (&next, TILE_COLUMNS);
+  self->partials = (SimclrLossPartial *) _simclr_take_floats (&next, partial_floats (self->rows));
   self->tiles = next;
   for (gsize i = 0; i < TILE_COLUMNS; i++) {
     self->never[i] = NEVER;

@@ -2,9 +2,10 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <simclr/loss/multi-crop-private.h>
 
-#include <string.h>
+#include <simclr/base/arena-private.h>
 
-#define FLOATS_OF_A_LINE 16
+#include <cblas.h>
+#include <string.h>
 
 /* A batch whose pairs are a crop and a view. All arrays are scratch memory. */
 typedef struct
@@ -14,52 +15,30 @@ typedef struct
   gfloat *rest; /* the loss's own scratch */
 } Mixed;
 
-static gsize
-lines (gsize bytes)
-{
-  const gsize line = FLOATS_OF_A_LINE * sizeof (gfloat);
-
-  return (bytes + line - 1) / line * FLOATS_OF_A_LINE;
-}
-
-/* A row's time, stream and label. */
-static gsize
-facts_floats (gsize rows)
-{
-  return lines (rows * sizeof (gint64)) + 2 * lines (rows * sizeof (gint32));
-}
-
+/* z and dz, a time of two floats' size, a stream and a label. */
 gsize
 _simclr_multi_crop_get_scratch (guint threads, gsize rows, gsize columns)
 {
-  return 2 * lines (rows * columns * sizeof (gfloat)) + facts_floats (rows) + FLOATS_OF_A_LINE +
+  return 2 * _simclr_align_floats (rows * columns) + _simclr_align_floats (2 * rows) +
+         2 * _simclr_align_floats (rows) + _simclr_align_floats (1) +
          _simclr_loss_get_scratch (threads, rows, columns);
-}
-
-static gpointer
-take (gfloat **next, gsize bytes)
-{
-  gfloat *taken = *next;
-
-  *next += lines (bytes);
-  return taken;
 }
 
 static Mixed
 take_scratch (const SimclrLossBatch *batch, gfloat *scratch)
 {
-  const gsize rows = batch->rows, line = FLOATS_OF_A_LINE * sizeof (gfloat);
-  gfloat *next = (gfloat *) (((guintptr) scratch + line - 1) / line * line);
+  const gsize rows = batch->rows;
+  gfloat *next = _simclr_align_scratch (scratch);
   Mixed mixed = {0};
 
-  mixed.z = take (&next, rows * batch->columns * sizeof (gfloat));
-  mixed.dz = take (&next, rows * batch->columns * sizeof (gfloat));
+  mixed.z = _simclr_take_floats (&next, rows * batch->columns);
+  mixed.dz = _simclr_take_floats (&next, rows * batch->columns);
   if (batch->facts.times) {
-    mixed.facts.times = take (&next, rows * sizeof (gint64));
-    mixed.facts.streams = take (&next, rows * sizeof (guint32));
+    mixed.facts.times = (gint64 *) _simclr_take_floats (&next, 2 * rows);
+    mixed.facts.streams = (guint32 *) _simclr_take_floats (&next, rows);
   }
   if (batch->facts.labels)
-    mixed.facts.labels = take (&next, rows * sizeof (gint32));
+    mixed.facts.labels = (gint32 *) _simclr_take_floats (&next, rows);
   mixed.rest = next;
   return mixed;
 }
@@ -92,30 +71,19 @@ gather (Mixed *mixed, const SimclrLossBatch *batch, const gfloat *crops, gsize p
   }
 }
 
-static void
-add (gfloat *restrict to, const gfloat *restrict from, gsize count)
-{
-  for (gsize i = 0; i < count; i++)
-    to[i] += from[i];
-}
-
+/* Adds the mixed batch's share of the gradients. */
 static void
 scatter (const Mixed *mixed, const SimclrLossBatch *batch, gsize per_pair, gsize crop, gsize side,
-    gfloat *dz, gfloat *dcrops)
+    gfloat share, gfloat *dz, gfloat *dcrops)
 {
   const gsize columns = batch->columns;
 
   for (gsize pair = 0; pair < batch->rows / 2; pair++) {
-    add (dcrops + (pair * per_pair + crop) * columns, mixed->dz + 2 * pair * columns, columns);
-    add (dz + (2 * pair + side) * columns, mixed->dz + (2 * pair + 1) * columns, columns);
-  }
-}
+    const gfloat *from = mixed->dz + 2 * pair * columns;
 
-static void
-scale (gfloat *values, gsize count, gfloat factor)
-{
-  for (gsize i = 0; i < count; i++)
-    values[i] *= factor;
+    cblas_saxpy ((int) columns, share, from, 1, dcrops + (pair * per_pair + crop) * columns, 1);
+    cblas_saxpy ((int) columns, share, from + columns, 1, dz + (2 * pair + side) * columns, 1);
+  }
 }
 
 void
@@ -123,8 +91,8 @@ _simclr_multi_crop_loss (SimclrParallel *parallel, const SimclrLossSettings *set
     const SimclrLossBatch *batch, const gfloat *crops, gsize per_pair, gfloat *dz, gfloat *dcrops,
     SimclrLossResult *result, gfloat *scratch)
 {
-  const gsize batches = 1 + 2 * per_pair, columns = batch->columns;
-  const gsize crop_floats = batch->rows / 2 * per_pair * columns;
+  const gsize batches = 1 + 2 * per_pair, floats = batch->rows * batch->columns;
+  const gfloat share = 1 / (gfloat) batches;
   Mixed mixed = take_scratch (batch, scratch);
   SimclrLossBatch mixed_batch = *batch;
   SimclrLossResult one;
@@ -132,16 +100,15 @@ _simclr_multi_crop_loss (SimclrParallel *parallel, const SimclrLossSettings *set
   mixed_batch.z = mixed.z;
   mixed_batch.facts = mixed.facts;
   _simclr_loss (parallel, settings, batch, dz, result, mixed.rest);
-  memset (dcrops, 0, crop_floats * sizeof (gfloat));
+  cblas_sscal ((int) floats, share, dz, 1);
+  memset (dcrops, 0, floats / 2 * per_pair * sizeof (gfloat));
   for (gsize crop = 0; crop < per_pair; crop++) {
     for (gsize side = 0; side < 2; side++) {
       gather (&mixed, batch, crops, per_pair, crop, side);
       _simclr_loss (parallel, settings, &mixed_batch, mixed.dz, &one, mixed.rest);
-      scatter (&mixed, batch, per_pair, crop, side, dz, dcrops);
+      scatter (&mixed, batch, per_pair, crop, side, share, dz, dcrops);
       result->loss += one.loss;
     }
   }
   result->loss /= (gdouble) batches;
-  scale (dz, batch->rows * columns, 1 / (gfloat) batches);
-  scale (dcrops, crop_floats, 1 / (gfloat) batches);
 }

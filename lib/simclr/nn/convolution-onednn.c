@@ -4,7 +4,6 @@
 
 #include <simclr/base/arena-private.h>
 #include <simclr/nn/onednn-pass-private.h>
-#include <simclr/nn/onednn-private.h>
 
 typedef struct
 {

@@ -55,30 +55,29 @@ _simclr_onednn_get_engine (GError **error)
   return engine;
 }
 
+static gboolean
+has_isa (guint needed)
+{
+  return ((guint) dnnl_get_effective_cpu_isa () & needed) == needed;
+}
+
 gboolean
 _simclr_onednn_has_bfloat16 (void)
 {
-  const guint needed = dnnl_cpu_isa_avx512_core_bf16;
-
-  return ((guint) dnnl_get_effective_cpu_isa () & needed) == needed;
+  return has_isa (dnnl_cpu_isa_avx512_core_bf16);
 }
 
 gboolean
 _simclr_onednn_has_tiles (void)
 {
-  const guint needed = dnnl_cpu_isa_avx512_core_amx;
-
-  return ((guint) dnnl_get_effective_cpu_isa () & needed) == needed;
+  return has_isa (dnnl_cpu_isa_avx512_core_amx);
 }
 
 /* Where the instructions are missing oneDNN has other code, which is no faster than floats. */
 gboolean
 _simclr_onednn_has_int8 (void)
 {
-  const guint isa = (guint) dnnl_get_effective_cpu_isa ();
-
-  return (isa & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni ||
-         (isa & dnnl_cpu_isa_avx2_vnni) == dnnl_cpu_isa_avx2_vnni;
+  return has_isa (dnnl_cpu_isa_avx512_core_vnni) || has_isa (dnnl_cpu_isa_avx2_vnni);
 }
 
 gsize

@@ -169,12 +169,6 @@ bind_encoder (SimclrTrainer *self, SimclrEncoder *encoder, GError **error)
   return TRUE;
 }
 
-static gsize
-round_up (gsize floats)
-{
-  return (floats + 15) & ~(gsize) 15;
-}
-
 /* Memory of one step, for rows views and so many small crops: dh, dz, and the loss's scratch. */
 static gboolean
 prepare_memory (SimclrTrainer *self, gsize rows, gsize crops, gsize size, gsize columns,
@@ -183,7 +177,8 @@ prepare_memory (SimclrTrainer *self, gsize rows, gsize crops, gsize size, gsize 
   const gsize all = rows + crops;
   const gsize scratch = crops > 0 ? _simclr_multi_crop_get_scratch (threads, rows, columns)
                                   : _simclr_loss_get_scratch (threads, rows, columns);
-  const gsize floats = round_up (all * size) + round_up (all * columns) + scratch;
+  const gsize floats =
+      _simclr_align_floats (all * size) + _simclr_align_floats (all * columns) + scratch;
 
   if (self->memory && self->memory_rows == rows && self->memory_crops == crops)
     return TRUE;
@@ -194,8 +189,8 @@ prepare_memory (SimclrTrainer *self, gsize rows, gsize crops, gsize size, gsize 
   if (!self->memory)
     return FALSE;
   self->dh = self->memory;
-  self->dz = self->dh + round_up (all * size);
-  self->scratch = self->dz + round_up (all * columns);
+  self->dz = self->dh + _simclr_align_floats (all * size);
+  self->scratch = self->dz + _simclr_align_floats (all * columns);
   g_free (self->doubles);
   self->doubles = g_new (gdouble, _simclr_statistics_get_scratch (rows, columns));
   return TRUE;
