@@ -13,6 +13,13 @@ SimclrConvolution *_simclr_convolution_unfold_new (const SimclrConvolutionShape 
 SimclrConvolution *_simclr_convolution_winograd_new (const SimclrConvolutionShape *shape,
     SimclrConvolutionUse use, SimclrPrecision precision, SimclrParallel *parallel, GError **error);
 
+#ifdef HAVE_AMX
+/* In bfloat16, where _simclr_amx_available (), for kernels of so many taps at most. */
+#define SIMCLR_AMX_MOST_TAPS 49
+SimclrConvolution *_simclr_convolution_amx_new (
+    const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrParallel *parallel);
+#endif
+
 #ifdef HAVE_ONEDNN
 /* oneDNN's own, where the onednn provider might take one of those above. */
 SimclrConvolution *_simclr_convolution_onednn_new (const SimclrConvolutionShape *shape,

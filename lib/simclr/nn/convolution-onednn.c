@@ -3,16 +3,18 @@
 #include <simclr/nn/convolution-native-private.h>
 
 #include <simclr/base/arena-private.h>
+#include <simclr/nn/amx-private.h>
 #include <simclr/nn/onednn-pass-private.h>
 
 typedef struct
 {
   SimclrConvolution parent;
+  SimclrConvolutionUse ours; /* what this library's own code is the faster one for */
+  SimclrConvolution *own;    /* that code, or NULL */
   SimclrOnednnPass *forward;
   SimclrOnednnPass *backward;         /* to the data */
   SimclrOnednnPass *backward_and_add; /* NULL: backward can add by itself */
   SimclrOnednnPass *gradient;         /* of the weights */
-  SimclrConvolution *unfolded;        /* ours for that, where it is the faster one; else NULL */
   gboolean transposed;                /* backward is a forward convolution of the rotated kernel */
   gfloat *no_bias;                    /* zeros */
 } OnednnConvolution;
@@ -25,6 +27,10 @@ forward (SimclrConvolution *parent, gconstpointer x, gpointer y, const SimclrEpi
   OnednnConvolution *self = (OnednnConvolution *) parent;
   SimclrOnednnRun run = {.x = (gpointer) x, .y = y, .workspace = workspace};
 
+  if (self->ours & SIMCLR_CONVOLUTION_FORWARD) {
+    _simclr_convolution_forward (self->own, x, y, epilogue, workspace);
+    return;
+  }
   if (!epilogue)
     epilogue = &none;
   run.bias = epilogue->bias ? epilogue->bias : self->no_bias;
@@ -41,6 +47,10 @@ backward_data (SimclrConvolution *parent, gconstpointer dy, gpointer dx, gboolea
   OnednnConvolution *self = (OnednnConvolution *) parent;
   SimclrOnednnRun run = {.x = dx, .y = (gpointer) dy, .workspace = workspace};
 
+  if (self->ours & SIMCLR_CONVOLUTION_BACKWARD_DATA) {
+    _simclr_convolution_backward_data (self->own, dy, dx, accumulate, workspace);
+    return;
+  }
   if (self->transposed) {
     run.x = (gpointer) dy;
     run.y = dx;
@@ -58,8 +68,8 @@ backward_weights (SimclrConvolution *parent, gconstpointer x, gconstpointer dy, 
   OnednnConvolution *self = (OnednnConvolution *) parent;
   SimclrOnednnRun run = {.x = (gpointer) x, .y = (gpointer) dy, .workspace = workspace};
 
-  if (self->unfolded) {
-    _simclr_convolution_backward_weights (self->unfolded, x, dy, dweights, workspace);
+  if (self->ours & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) {
+    _simclr_convolution_backward_weights (self->own, x, dy, dweights, workspace);
     return;
   }
   _simclr_onednn_pass_run (self->gradient, 0, &run);
@@ -71,7 +81,10 @@ set_weights (SimclrConvolution *parent, const gfloat *weights)
 {
   OnednnConvolution *self = (OnednnConvolution *) parent;
 
-  _simclr_onednn_pass_set_weights (self->forward, weights, FALSE);
+  if (self->own && self->own->klass->set_weights)
+    _simclr_convolution_set_weights (self->own, weights);
+  if (self->forward)
+    _simclr_onednn_pass_set_weights (self->forward, weights, FALSE);
   if (self->backward)
     _simclr_onednn_pass_set_weights (self->backward, weights, self->transposed);
   if (self->backward_and_add)
@@ -87,7 +100,7 @@ free_convolution (SimclrConvolution *parent)
   g_clear_pointer (&self->backward, _simclr_onednn_pass_free);
   g_clear_pointer (&self->backward_and_add, _simclr_onednn_pass_free);
   g_clear_pointer (&self->gradient, _simclr_onednn_pass_free);
-  g_clear_pointer (&self->unfolded, _simclr_convolution_free);
+  g_clear_pointer (&self->own, _simclr_convolution_free);
   g_free (self->no_bias);
   g_free (self);
 }
@@ -142,20 +155,22 @@ static gboolean
 create_passes (OnednnConvolution *self, const SimclrOnednnNumbers *numbers, GError **error)
 {
   const SimclrOnednnProblem problem = _simclr_onednn_describe (&self->parent.shape);
+  const SimclrConvolutionUse use = self->parent.use & ~self->ours;
   SimclrParallel *parallel = self->parent.parallel;
 
-  self->forward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &problem, numbers,
-      SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS,
-      self->parent.use == SIMCLR_CONVOLUTION_FORWARD
-          ? _simclr_onednn_cut_inference (&self->parent.shape, parallel)
-          : SIMCLR_ONEDNN_BY_LINES,
-      parallel, error);
-  if (!self->forward)
+  if (use & SIMCLR_CONVOLUTION_FORWARD) {
+    self->forward = _simclr_onednn_pass_new (SIMCLR_ONEDNN_FORWARD, &problem, numbers,
+        SIMCLR_ONEDNN_RELU | SIMCLR_ONEDNN_SUM | SIMCLR_ONEDNN_BIAS,
+        self->parent.use == SIMCLR_CONVOLUTION_FORWARD
+            ? _simclr_onednn_cut_inference (&self->parent.shape, parallel)
+            : SIMCLR_ONEDNN_BY_LINES,
+        parallel, error);
+    if (!self->forward)
+      return FALSE;
+  }
+  if ((use & SIMCLR_CONVOLUTION_BACKWARD_DATA) && !create_backward (self, &problem, numbers, error))
     return FALSE;
-  if ((self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_DATA) &&
-      !create_backward (self, &problem, numbers, error))
-    return FALSE;
-  if (self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) {
+  if (use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) {
     self->gradient = _simclr_onednn_pass_new (SIMCLR_ONEDNN_BACKWARD_WEIGHTS, &problem, numbers, 0,
         SIMCLR_ONEDNN_BY_IMAGES, parallel, error);
     return self->gradient != NULL;
@@ -163,18 +178,20 @@ create_passes (OnednnConvolution *self, const SimclrOnednnNumbers *numbers, GErr
   return TRUE;
 }
 
-/* Takes the gradient of the weights from this library. */
 static gboolean
-unfold_gradient (OnednnConvolution *self, GError **error)
+create_own (OnednnConvolution *self, GError **error)
 {
-  self->unfolded = _simclr_convolution_unfold_new (&self->parent.shape,
-      SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS, self->parent.precision, self->parent.parallel, error);
-  if (!self->unfolded)
-    return FALSE;
-  g_clear_pointer (&self->gradient, _simclr_onednn_pass_free);
-  self->parent.workspace =
-      MAX (self->parent.workspace, _simclr_convolution_get_workspace (self->unfolded));
-  return TRUE;
+  const SimclrConvolutionShape *shape = &self->parent.shape;
+  SimclrParallel *parallel = self->parent.parallel;
+
+#ifdef HAVE_AMX
+  if (self->parent.precision == SIMCLR_PRECISION_BFLOAT16)
+    self->own = _simclr_convolution_amx_new (shape, self->ours, parallel);
+#endif
+  if (!self->own)
+    self->own =
+        _simclr_convolution_unfold_new (shape, self->ours, self->parent.precision, parallel, error);
+  return self->own != NULL;
 }
 
 static gboolean
@@ -195,6 +212,7 @@ plan_workspace (OnednnConvolution *self)
   SimclrOnednnPass *const passes[] = {
       self->forward, self->backward, self->backward_and_add, self->gradient};
 
+  self->parent.workspace = self->own ? _simclr_convolution_get_workspace (self->own) : 0;
   for (guint i = 0; i < G_N_ELEMENTS (passes); i++) {
     if (passes[i])
       self->parent.workspace =
@@ -211,9 +229,10 @@ static const SimclrConvolutionClass onednn_class = {
     .backward_weights = backward_weights,
 };
 
-SimclrConvolution *
-_simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
-    SimclrPrecision precision, SimclrParallel *parallel, GError **error)
+/* ours: the uses that this library's own code takes. */
+static OnednnConvolution *
+onednn_new (const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
+    SimclrPrecision precision, SimclrConvolutionUse ours, SimclrParallel *parallel, GError **error)
 {
   OnednnConvolution *self = g_new0 (OnednnConvolution, 1);
 
@@ -222,16 +241,25 @@ _simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvo
       .use = use,
       .precision = precision,
       .parallel = parallel};
+  self->ours = ours;
   self->no_bias = g_new0 (gfloat, shape->out);
   if (!create_passes (self,
           precision == SIMCLR_PRECISION_BFLOAT16 ? &_simclr_onednn_bfloat16
                                                  : &_simclr_onednn_float32,
-          error)) {
+          error) ||
+      (ours && !create_own (self, error))) {
     free_convolution (&self->parent);
     return NULL;
   }
   plan_workspace (self);
-  return &self->parent;
+  return self;
+}
+
+SimclrConvolution *
+_simclr_convolution_onednn_new (const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
+    SimclrPrecision precision, SimclrParallel *parallel, GError **error)
+{
+  return (SimclrConvolution *) onednn_new (shape, use, precision, 0, parallel, error);
 }
 
 /* Multiplications, those of this library's Winograd code in float against direct ones in oneDNN's code. The
@@ -260,31 +288,57 @@ winograd_wins (
   return winograd * direct_speed < direct;
 }
 
-/* Measured in float, by shape as above. */
-static gboolean
-unfolded_gradient_wins (const SimclrConvolutionShape *shape)
+/* Of a float convolution, by shape as above: the gradient of the weights, by unfolding. */
+static SimclrConvolutionUse
+choose_unfolded (const SimclrConvolutionShape *shape)
 {
-  return shape->kernel == 3 || (shape->kernel == 1 && shape->out >= 4 * shape->in);
+  return shape->kernel == 3 || (shape->kernel == 1 && shape->out >= 4 * shape->in)
+             ? SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS
+             : 0;
+}
+
+/* Of one of bfloat16, where the processor has tiles and there are pictures and channels enough to fill ours,
+ * in training: the weights' gradient, which oneDNN's code makes at a third or less of the speed, and what has
+ * lines of less than a tile or a stride in its way. */
+static SimclrConvolutionUse
+choose_tiled (const SimclrConvolutionShape *shape)
+{
+  SimclrConvolutionUse uses = 0;
+
+#ifdef HAVE_AMX
+  const gsize few = SIMCLR_AMX_TILE / 2;
+
+  if (!_simclr_onednn_has_tiles () || !_simclr_amx_available () ||
+      shape->kernel * shape->kernel > SIMCLR_AMX_MOST_TAPS || shape->images < SIMCLR_AMX_TILE ||
+      MIN (shape->in, shape->out) < SIMCLR_AMX_TILE)
+    return 0;
+  uses = SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS;
+  if (_simclr_convolution_out_width (shape) <= few)
+    uses |= SIMCLR_CONVOLUTION_FORWARD;
+  if (shape->stride > 1 || shape->width <= few)
+    uses |= SIMCLR_CONVOLUTION_BACKWARD_DATA;
+#endif
+  return uses;
 }
 
 static SimclrConvolution *
 create (const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPrecision precision,
     SimclrParallel *parallel, GError **error)
 {
-  SimclrConvolution *self;
+  SimclrConvolutionUse ours = 0;
+  OnednnConvolution *self;
 
   if (winograd_wins (shape, use, precision))
     return _simclr_convolution_winograd_new (shape, use, precision, parallel, error);
-  self = _simclr_convolution_onednn_new (shape, use, precision, parallel, error);
-  if (self && is_slow ((OnednnConvolution *) self)) {
-    free_convolution (self);
+  if (use != SIMCLR_CONVOLUTION_FORWARD)
+    ours = use & (precision == SIMCLR_PRECISION_BFLOAT16 ? choose_tiled (shape)
+                                                         : choose_unfolded (shape));
+  self = onednn_new (shape, use, precision, ours, parallel, error);
+  if (self && is_slow (self)) {
+    free_convolution (&self->parent);
     return _simclr_convolution_unfold_new (shape, use, precision, parallel, error);
   }
-  if (self && (use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) &&
-      precision == SIMCLR_PRECISION_FLOAT32 && unfolded_gradient_wins (shape) &&
-      !unfold_gradient ((OnednnConvolution *) self, error))
-    g_clear_pointer (&self, free_convolution);
-  return self;
+  return (SimclrConvolution *) self;
 }
 
 const SimclrConvolutionClass _simclr_convolution_onednn = {

@@ -3,6 +3,11 @@
 #include <simclr/nn/convolution-native-private.h>
 #include <simclr/simclr-error.h>
 
+#ifdef HAVE_AMX
+#include <simclr/nn/amx-private.h>
+#include <simclr/nn/onednn-private.h>
+#endif
+
 #include "compare.h"
 #include "convolution-definition.h"
 
@@ -23,12 +28,13 @@ typedef enum
   ONEDNN_ITSELF,
   UNFOLD,
   WINOGRAD,
+  AMX,
   N_MAKERS
 } Maker;
 
 static const SimclrPrecision precisions[] = {SIMCLR_PRECISION_FLOAT32, SIMCLR_PRECISION_BFLOAT16};
 static const gchar *const maker_names[] = {
-    "openblas", "onednn", "oneDNN itself", "unfold", "winograd"};
+    "openblas", "onednn", "oneDNN itself", "unfold", "winograd", "amx"};
 
 /* The layers of ResNets in small, and the edges: one pixel, one channel, a kernel larger than the
  * picture, a stride that leaves the last row and column out, 3 channels by 7x7, remainders of vectors
@@ -56,6 +62,11 @@ static const SimclrConvolutionShape shapes[] = {
     {2, 3, 40, 4, 4, 3, 1, 1},
     {2, 40, 3, 4, 4, 3, 1, 1},
     {1, 10, 10, 2, 2, 5, 3, 2},
+    {2, 9, 10, 18, 20, 5, 3, 2},
+    {33, 5, 4, 17, 20, 3, 1, 1},
+    {40, 8, 7, 16, 48, 3, 2, 1},
+    {35, 6, 5, 20, 34, 1, 2, 0},
+    {70, 2, 2, 32, 16, 3, 1, 1},
     {2, 5, 1, 16, 16, 3, 2, 1},
 };
 
@@ -84,15 +95,17 @@ static const SimclrConvolutionShape large_shapes[] = {
     {1, 7, 7, 20, 260, 3, 1, 1},
     {1, 9, 8, 20, 70, 3, 1, 1},
     {1, 6, 7, 40, 200, 1, 1, 0},
+    {17, 14, 33, 20, 36, 3, 1, 1},
+    {1, 3, 45, 260, 260, 3, 1, 1},
 };
 
-/* NULL where oneDNN was not built, and where the shape is not Winograd's. */
+/* NULL where oneDNN was not built, where the shape is not Winograd's, and where there are no tiles. */
 static SimclrConvolution *
 create (Maker maker, SimclrPrecision precision, const SimclrConvolutionShape *shape,
     SimclrConvolutionUse use, SimclrParallel *parallel)
 {
   g_autoptr (GError) error = NULL;
-  const gboolean onednn = maker == ONEDNN || maker == ONEDNN_ITSELF;
+  const gboolean onednn = maker == ONEDNN || maker == ONEDNN_ITSELF || maker == AMX;
   SimclrProvider provider = onednn ? SIMCLR_PROVIDER_ONEDNN : SIMCLR_PROVIDER_OPENBLAS;
   SimclrConvolution *convolution = NULL;
 
@@ -111,7 +124,12 @@ create (Maker maker, SimclrPrecision precision, const SimclrConvolutionShape *sh
   else if (maker == ONEDNN_ITSELF)
     convolution = _simclr_convolution_onednn_new (shape, use, precision, parallel, &error);
 #endif
-  else
+#ifdef HAVE_AMX
+  else if (maker == AMX && precision == SIMCLR_PRECISION_BFLOAT16 && _simclr_onednn_has_tiles () &&
+           _simclr_amx_available ())
+    convolution = _simclr_convolution_amx_new (shape, use, parallel);
+#endif
+  else if (maker != AMX)
     convolution = _simclr_convolution_new (provider, shape, use, precision, parallel, &error);
   g_assert_no_error (error);
   return convolution;
