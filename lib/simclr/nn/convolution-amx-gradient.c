@@ -24,7 +24,7 @@
 #define SKEW 32
 
 /* Floats of weights from which threads share them instead of the pictures. */
-#define MANY_WEIGHTS (512 * 1024)
+#define MANY_WEIGHTS (256 * 1024)
 
 typedef struct
 {
