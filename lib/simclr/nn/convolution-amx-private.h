@@ -50,6 +50,7 @@ typedef struct
   SimclrAmxWay forward, backward;
   SimclrAmxGradient gradient;
   const gfloat *weights; /* (out, kernel, kernel, in), borrowed */
+  guint16 *kept;         /* inference: packed once; training packs in the workspace */
 } SimclrAmx;
 
 static inline gsize

@@ -260,18 +260,28 @@ convolve (guint thread, gsize begin, gsize end, gpointer data)
 }
 
 static void
+pack_all (Call *call)
+{
+  _simclr_parallel_for (
+      call->self->parent.parallel, call->way->tiles * call->self->taps, 1, pack_weights, call);
+}
+
+static void
 run (Call *call, gpointer workspace)
 {
   const SimclrAmx *self = call->self;
   const SimclrAmxWay *way = call->way;
-  SimclrParallel *parallel = self->parent.parallel;
+  const gsize blocks = self->groups * _simclr_amx_count (way->to_height, way->block_lines);
 
-  call->weights = (guint16 *) _simclr_align_scratch (workspace);
-  call->packed = call->weights + weight_values (self, way);
-  _simclr_parallel_for (parallel, way->tiles * self->taps, 1, pack_weights, call);
-  _simclr_parallel_for (parallel,
-      self->groups * _simclr_amx_count (way->to_height, way->block_lines) * way->parts, 1, convolve,
-      call);
+  call->packed = (guint16 *) _simclr_align_scratch (workspace);
+  if (self->kept) {
+    call->weights = self->kept;
+  } else {
+    call->weights = call->packed;
+    call->packed += weight_values (self, way);
+    pack_all (call);
+  }
+  _simclr_parallel_for (self->parent.parallel, blocks * way->parts, 1, convolve, call);
 }
 
 static void
@@ -304,7 +314,12 @@ backward_data (SimclrConvolution *parent, gconstpointer dy, gpointer dx, gboolea
 static void
 set_weights (SimclrConvolution *parent, const gfloat *weights)
 {
-  ((SimclrAmx *) parent)->weights = weights;
+  SimclrAmx *self = (SimclrAmx *) parent;
+  Call call = {.self = self, .way = &self->forward, .weights = self->kept};
+
+  self->weights = weights;
+  if (self->kept)
+    pack_all (&call);
 }
 
 static void
@@ -312,6 +327,7 @@ free_convolution (SimclrConvolution *parent)
 {
   SimclrAmx *self = (SimclrAmx *) parent;
 
+  _simclr_aligned_free (self->kept);
   g_free (self->forward.lines);
   g_free (self->forward.columns);
   g_free (self->backward.lines);
@@ -385,9 +401,10 @@ static gsize
 get_workspace (const SimclrAmx *self, const SimclrAmxWay *way)
 {
   const guint threads = _simclr_parallel_get_threads (self->parent.parallel);
+  const gsize weights =
+      self->parent.use == SIMCLR_CONVOLUTION_FORWARD ? 0 : weight_values (self, way);
 
-  return SIMCLR_ALIGNMENT +
-         (weight_values (self, way) + threads * thread_values (way)) * sizeof (guint16);
+  return SIMCLR_ALIGNMENT + (weights + threads * thread_values (way)) * sizeof (guint16);
 }
 
 static void
@@ -429,8 +446,8 @@ static const SimclrConvolutionClass amx_class = {
 };
 
 SimclrConvolution *
-_simclr_convolution_amx_new (
-    const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrParallel *parallel)
+_simclr_convolution_amx_new (const SimclrConvolutionShape *shape, SimclrConvolutionUse use,
+    SimclrParallel *parallel, GError **error)
 {
   SimclrAmx *self = g_new0 (SimclrAmx, 1);
 
@@ -446,5 +463,13 @@ _simclr_convolution_amx_new (
   self->in_tiles = _simclr_amx_count (shape->in, TILE);
   self->out_tiles = _simclr_amx_count (shape->out, TILE);
   plan (self);
+  if (use == SIMCLR_CONVOLUTION_FORWARD) {
+    self->kept =
+        _simclr_aligned_alloc (weight_values (self, &self->forward) * sizeof (guint16), error);
+    if (!self->kept) {
+      free_convolution (&self->parent);
+      return NULL;
+    }
+  }
   return &self->parent;
 }

@@ -16,8 +16,8 @@ SimclrConvolution *_simclr_convolution_winograd_new (const SimclrConvolutionShap
 #ifdef HAVE_AMX
 /* In bfloat16, where _simclr_amx_available (), for kernels of so many taps at most. */
 #define SIMCLR_AMX_MOST_TAPS 49
-SimclrConvolution *_simclr_convolution_amx_new (
-    const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrParallel *parallel);
+SimclrConvolution *_simclr_convolution_amx_new (const SimclrConvolutionShape *shape,
+    SimclrConvolutionUse use, SimclrParallel *parallel, GError **error);
 #endif
 
 #ifdef HAVE_ONEDNN

@@ -186,9 +186,9 @@ create_own (OnednnConvolution *self, GError **error)
 
 #ifdef HAVE_AMX
   if (self->parent.precision == SIMCLR_PRECISION_BFLOAT16)
-    self->own = _simclr_convolution_amx_new (shape, self->ours, parallel);
+    self->own = _simclr_convolution_amx_new (shape, self->ours, parallel, error);
+  else
 #endif
-  if (!self->own)
     self->own =
         _simclr_convolution_unfold_new (shape, self->ours, self->parent.precision, parallel, error);
   return self->own != NULL;
@@ -297,9 +297,9 @@ choose_unfolded (const SimclrConvolutionShape *shape)
              : 0;
 }
 
-/* Of one of bfloat16, where the processor has tiles and there are pictures and channels enough to fill ours,
- * in training: the weights' gradient, which oneDNN's code makes at a third or less of the speed, and what has
- * lines of less than a tile or a stride in its way. */
+/* Of one of bfloat16, where the processor has tiles and there are pictures and channels enough to fill ours:
+ * the weights' gradient, which oneDNN's code makes at a third or less of the speed, and what has lines of
+ * less than a tile, or a stride to go back by. */
 static SimclrConvolutionUse
 choose_tiled (const SimclrConvolutionShape *shape)
 {
@@ -325,14 +325,13 @@ static SimclrConvolution *
 create (const SimclrConvolutionShape *shape, SimclrConvolutionUse use, SimclrPrecision precision,
     SimclrParallel *parallel, GError **error)
 {
-  SimclrConvolutionUse ours = 0;
+  SimclrConvolutionUse ours;
   OnednnConvolution *self;
 
   if (winograd_wins (shape, use, precision))
     return _simclr_convolution_winograd_new (shape, use, precision, parallel, error);
-  if (use != SIMCLR_CONVOLUTION_FORWARD)
-    ours = use & (precision == SIMCLR_PRECISION_BFLOAT16 ? choose_tiled (shape)
-                                                         : choose_unfolded (shape));
+  ours = use &
+         (precision == SIMCLR_PRECISION_BFLOAT16 ? choose_tiled (shape) : choose_unfolded (shape));
   self = onednn_new (shape, use, precision, ours, parallel, error);
   if (self && is_slow (self)) {
     free_convolution (&self->parent);

@@ -127,7 +127,7 @@ create (Maker maker, SimclrPrecision precision, const SimclrConvolutionShape *sh
 #ifdef HAVE_AMX
   else if (maker == AMX && precision == SIMCLR_PRECISION_BFLOAT16 && _simclr_onednn_has_tiles () &&
            _simclr_amx_available ())
-    convolution = _simclr_convolution_amx_new (shape, use, parallel);
+    convolution = _simclr_convolution_amx_new (shape, use, parallel, &error);
 #endif
   else if (maker != AMX)
     convolution = _simclr_convolution_new (provider, shape, use, precision, parallel, &error);
