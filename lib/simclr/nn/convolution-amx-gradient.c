@@ -69,7 +69,7 @@ dy_line (const SimclrAmx *self)
 static gsize
 x_line (const SimclrAmx *self)
 {
-  return self->gradient.x_width * self->in_tiles * VALUES;
+  return self->forward.packed_width * self->in_tiles * VALUES;
 }
 
 /* Values from one staged picture to the next. */
@@ -91,20 +91,6 @@ packed_values (const SimclrAmx *self)
   return dy_values (self) + self->gradient.groups * self->gradient.x_lines * x_line (self);
 }
 
-/* The input's lines that so many of the output's need, in steps. */
-static void
-find_lines (const SimclrAmx *self, gsize line, gsize lines, gsize *first, gsize *count)
-{
-  const SimclrConvolutionShape *s = &self->parent.shape;
-  const gsize step = self->gradient.x_step;
-  const gsize begin = line * s->stride, end = (line + lines - 1) * s->stride + s->kernel;
-  const gsize last = MIN (end > s->padding ? end - s->padding : 0, s->height);
-
-  *first = MIN (begin > s->padding ? begin - s->padding : 0, s->height) / step;
-  *count = _simclr_amx_count (last, step);
-  *count = *count > *first ? *count - *first : 0;
-}
-
 static gsize
 count_blocks (const SimclrAmx *self)
 {
@@ -123,7 +109,8 @@ get_block (const SimclrAmx *self, gsize number, guint16 *packed)
 
   block.groups = MIN (self->gradient.groups, self->groups - block.first_group);
   block.lines = MIN (self->gradient.lines, self->out_height - block.line);
-  find_lines (self, block.line, block.lines, &block.first_x, &block.x_lines);
+  _simclr_amx_find_lines (
+      self, &self->forward, block.line, block.line + block.lines, &block.first_x, &block.x_lines);
   return block;
 }
 
@@ -175,12 +162,12 @@ pack_x (const Call *call, guint16 *staged, const Block *block, gsize group, gsiz
 {
   const SimclrAmx *self = call->self;
   const SimclrConvolutionShape *s = &self->parent.shape;
-  const gsize in = s->in, row = s->width * in, step = self->gradient.x_step;
+  const gsize in = s->in, row = s->width * in, step = self->forward.from_step;
   const gsize most = MAX (STAGED_VALUES / in, 1);
   guint16 *to = block->x + (group * block->x_lines + line) * x_line (self);
 
-  for (gsize column = 0; column < self->gradient.x_width; column += most) {
-    const gsize pixels = MIN (most, self->gradient.x_width - column);
+  for (gsize column = 0; column < self->forward.packed_width; column += most) {
+    const gsize pixels = MIN (most, self->forward.packed_width - column);
 
     stage (self, staged, call->x + (block->first_x + line) * step * row + column * step * in,
         s->height * row, block->first_group + group, step * in, in, pixels);
@@ -211,15 +198,15 @@ pack (const Call *call, guint thread, const Block *block, gsize begin, gsize end
 
 /* Along one axis: outputs from first on, count of them, whose input at a tap is there. */
 static void
-find_outputs (const SimclrConvolutionShape *s, gsize tap, gsize size, gsize begin, gsize end,
-    gsize *first, gsize *count)
+find_outputs (const gssize *sources, gsize kernel, gsize tap, gsize begin, gsize end, gsize *first,
+    gsize *count)
 {
-  const gsize least = tap < s->padding ? _simclr_amx_count (s->padding - tap, s->stride) : 0;
-  const gsize limit =
-      size + s->padding > tap ? _simclr_amx_count (size + s->padding - tap, s->stride) : 0;
-
-  *first = MAX (begin, least);
-  *count = MIN (end, limit) > *first ? MIN (end, limit) - *first : 0;
+  while (begin < end && sources[begin * kernel + tap] < 0)
+    begin++;
+  while (begin < end && sources[(end - 1) * kernel + tap] < 0)
+    end--;
+  *first = begin;
+  *count = end - begin;
 }
 
 /* One or two tiles of output channels by one or two of input channels, for one tap. */
@@ -230,7 +217,8 @@ multiply_tap (
   const SimclrConvolutionShape *s = &self->parent.shape;
   const gsize k = tap / s->kernel, l = tap % s->kernel;
   const gsize dy_pixel = self->out_tiles * VALUES, x_pixel = self->in_tiles * VALUES;
-  const gsize step = self->gradient.x_step;
+  const gsize step = s->stride / self->forward.from_step;
+  const gssize *lines = self->forward.lines, *columns = self->forward.columns;
   const gsize padded = self->in_tiles * TILE, row = self->taps * padded;
   SimclrAmxGrid product = {.row_tiles = rows,
       .column_tiles = (guint) MIN (2, self->in_tiles - j),
@@ -238,20 +226,19 @@ multiply_tap (
       .a = block->dy + i * VALUES,
       .b = block->x + j * VALUES,
       .a_strides = {block->lines * dy_line (self), dy_line (self), dy_pixel},
-      .b_strides = {block->x_lines * x_line (self), s->stride / step * x_line (self),
-          s->stride / step * x_pixel},
+      .b_strides = {block->x_lines * x_line (self), step * x_line (self), step * x_pixel},
       .c = sum + i * TILE * row + tap * padded + j * TILE,
       .c_row = row,
       .accumulate = !block->first};
   gsize line, column;
 
   find_outputs (
-      s, k, s->height, block->line, block->line + block->lines, &line, &product.counts[1]);
-  find_outputs (s, l, s->width, 0, self->out_width, &column, &product.counts[2]);
+      lines, s->kernel, k, block->line, block->line + block->lines, &line, &product.counts[1]);
+  find_outputs (columns, s->kernel, l, 0, self->out_width, &column, &product.counts[2]);
   if (product.counts[1] && product.counts[2]) {
     product.a += (line - block->line) * dy_line (self) + column * dy_pixel;
-    product.b += ((line * s->stride + k - s->padding) / step - block->first_x) * x_line (self) +
-                 (column * s->stride + l - s->padding) / step * x_pixel;
+    product.b += ((gsize) lines[line * s->kernel + k] - block->first_x) * x_line (self) +
+                 (gsize) columns[column * s->kernel + l] * x_pixel;
   }
   _simclr_amx_multiply_grid (&product);
 }
@@ -374,7 +361,7 @@ pair_values (const SimclrAmx *self)
 {
   const SimclrAmxGradient *plan = &self->gradient;
 
-  return (plan->lines * self->out_width + plan->x_lines * plan->x_width) * 2 * VALUES;
+  return (plan->lines * self->out_width + plan->x_lines * self->forward.packed_width) * 2 * VALUES;
 }
 
 static gboolean
@@ -388,24 +375,19 @@ fits (const SimclrAmx *self, gsize most)
 void
 _simclr_amx_plan_gradient (SimclrAmx *self)
 {
-  const SimclrConvolutionShape *s = &self->parent.shape;
   const guint threads = _simclr_parallel_get_threads (self->parent.parallel);
   const gboolean few = sum_floats (self) < MANY_WEIGHTS || self->out_tiles < 2 * threads;
   const gsize most = few ? OWN_BYTES : SHARED_BYTES;
   SimclrAmxGradient *plan = &self->gradient;
-  gsize first, groups;
+  gsize groups;
 
   plan->n_sums = few ? threads : 1;
-  /* one tap without padding, as in a shortcut, does not read all pixels */
-  plan->x_step = s->kernel == 1 && s->padding == 0 ? s->stride : 1;
-  plan->x_width = _simclr_amx_count (s->width, plan->x_step);
   plan->groups = 1;
   plan->lines = self->out_height;
-  find_lines (self, 0, plan->lines, &first, &plan->x_lines);
+  plan->x_lines = _simclr_amx_count_lines (self, &self->forward, plan->lines);
   while (plan->lines > 1 && !fits (self, most)) {
     plan->lines--;
-    plan->x_lines =
-        MIN (((plan->lines - 1) * s->stride + s->kernel - 1) / plan->x_step + 1, s->height);
+    plan->x_lines = _simclr_amx_count_lines (self, &self->forward, plan->lines);
   }
   if (plan->lines == self->out_height) {
     groups = MIN (most / sizeof (guint16) / packed_values (self),

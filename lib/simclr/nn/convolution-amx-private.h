@@ -34,11 +34,9 @@ typedef struct
 typedef struct
 {
   gsize groups, lines; /* of a block, of the output */
-  gsize x_step,
-      x_width;    /* of the input's lines and columns, those that are read; how many columns */
-  gsize x_lines;  /* of a block, at most */
-  gsize in_block; /* tiles of input channels that stay in the cache, by twos */
-  guint n_sums;   /* one, or one for each thread */
+  gsize x_lines;       /* of a block's input, at most */
+  gsize in_block;      /* tiles of input channels that stay in the cache, by twos */
+  guint n_sums;        /* one, or one for each thread */
 } SimclrAmxGradient;
 
 typedef struct
@@ -59,7 +57,14 @@ _simclr_amx_count (gsize n, gsize unit)
   return (n + unit - 1) / unit;
 }
 
-/* convolution-amx-gradient.c */
+/* The lines of the input, in steps, that taps of some lines of the output read: from first on, count of them. */
+void _simclr_amx_find_lines (const SimclrAmx *self, const SimclrAmxWay *way, gsize line, gsize end,
+    gsize *first, gsize *count);
+
+/* The most of them that so many lines of the output need at a time. */
+gsize _simclr_amx_count_lines (const SimclrAmx *self, const SimclrAmxWay *way, gsize lines);
+
+/* convolution-amx-gradient.c: reads what the forward way reads */
 void _simclr_amx_plan_gradient (SimclrAmx *self);
 gsize _simclr_amx_get_gradient_workspace (const SimclrAmx *self);
 void _simclr_amx_backward_weights (SimclrConvolution *parent, gconstpointer x, gconstpointer dy,

@@ -89,20 +89,34 @@ pack_weights (guint thread, gsize begin, gsize end, gpointer data)
   }
 }
 
-/* The input's lines that any tap of the block's reads. */
-static void
-find_lines (const SimclrAmx *self, const SimclrAmxWay *way, Block *block)
+void
+_simclr_amx_find_lines (const SimclrAmx *self, const SimclrAmxWay *way, gsize line, gsize end,
+    gsize *first, gsize *count)
 {
   const gsize kernel = self->parent.shape.kernel;
-  gssize first = (gssize) way->from_height, last = -1;
+  gssize least = (gssize) way->from_height, last = -1;
 
-  for (gsize i = block->line * kernel; i < block->end * kernel; i++) {
+  for (gsize i = line * kernel; i < end * kernel; i++) {
     last = MAX (last, way->lines[i]);
     if (way->lines[i] >= 0)
-      first = MIN (first, way->lines[i]);
+      least = MIN (least, way->lines[i]);
   }
-  block->first_from = (gsize) first;
-  block->from = last < 0 ? 0 : (gsize) (last - first) + 1;
+  *first = (gsize) least;
+  *count = last < 0 ? 0 : (gsize) (last - least) + 1;
+}
+
+gsize
+_simclr_amx_count_lines (const SimclrAmx *self, const SimclrAmxWay *way, gsize lines)
+{
+  gsize most = 0;
+
+  for (gsize line = 0; line < way->to_height; line += lines) {
+    gsize first, count;
+
+    _simclr_amx_find_lines (self, way, line, MIN (line + lines, way->to_height), &first, &count);
+    most = MAX (most, count);
+  }
+  return most;
 }
 
 /* (lines, columns, group, row) */
@@ -251,7 +265,7 @@ convolve (guint thread, gsize begin, gsize end, gpointer data)
         .last_tile = MIN (pairs * (part + 1) / way->parts * 2, way->tiles)};
 
     block.made = block.packed + packed_values (way);
-    find_lines (call->self, way, &block);
+    _simclr_amx_find_lines (call->self, way, block.line, block.end, &block.first_from, &block.from);
     if (part == 0 || i == begin)
       pack_input (call, &block);
     convolve_block (call, &block);
@@ -354,21 +368,6 @@ find_sources (const SimclrConvolutionShape *s, gsize step, gsize from, gsize to,
   return sources;
 }
 
-/* The most lines of the input that so many lines of the output need. */
-static gsize
-count_packed_lines (const SimclrAmx *self, const SimclrAmxWay *way, gsize lines)
-{
-  gsize most = 0;
-
-  for (gsize line = 0; line < way->to_height; line += lines) {
-    Block block = {.line = line, .end = MIN (line + lines, way->to_height)};
-
-    find_lines (self, way, &block);
-    most = MAX (most, block.from);
-  }
-  return most;
-}
-
 /* As many lines at a time as fit; channels are cut where that leaves threads without work. */
 static void
 plan_way (const SimclrAmx *self, SimclrAmxWay *way, gboolean backward)
@@ -389,9 +388,9 @@ plan_way (const SimclrAmx *self, SimclrAmxWay *way, gboolean backward)
   line = way->packed_width * way->pixel * sizeof (guint16);
   way->block_lines = way->to_height;
   while (way->block_lines > 1 &&
-         count_packed_lines (self, way, way->block_lines) * line > PACKED_BYTES)
+         _simclr_amx_count_lines (self, way, way->block_lines) * line > PACKED_BYTES)
     way->block_lines--;
-  way->packed_lines = count_packed_lines (self, way, way->block_lines);
+  way->packed_lines = _simclr_amx_count_lines (self, way, way->block_lines);
   blocks = self->groups * _simclr_amx_count (way->to_height, way->block_lines);
   way->parts =
       CLAMP (_simclr_amx_count (2 * threads, blocks), 1, _simclr_amx_count (way->tiles, 2));
@@ -407,10 +406,12 @@ get_workspace (const SimclrAmx *self, const SimclrAmxWay *way)
   return SIMCLR_ALIGNMENT + (weights + threads * thread_values (way)) * sizeof (guint16);
 }
 
+/* The forward way always: the gradient reads what it reads. */
 static void
 plan (SimclrAmx *self)
 {
   const SimclrConvolutionShape *s = &self->parent.shape;
+  gsize *workspace = &self->parent.workspace;
 
   self->forward = (SimclrAmxWay){.from_height = s->height,
       .from_width = s->width,
@@ -418,22 +419,23 @@ plan (SimclrAmx *self)
       .to_height = self->out_height,
       .to_width = self->out_width,
       .to_channels = s->out};
-  self->backward = (SimclrAmxWay){.from_height = self->out_height,
-      .from_width = self->out_width,
-      .from_channels = s->out,
-      .to_height = s->height,
-      .to_width = s->width,
-      .to_channels = s->in};
   plan_way (self, &self->forward, FALSE);
-  plan_way (self, &self->backward, TRUE);
-  _simclr_amx_plan_gradient (self);
   if (self->parent.use & SIMCLR_CONVOLUTION_FORWARD)
-    self->parent.workspace = get_workspace (self, &self->forward);
-  if (self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_DATA)
-    self->parent.workspace = MAX (self->parent.workspace, get_workspace (self, &self->backward));
-  if (self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS)
-    self->parent.workspace =
-        MAX (self->parent.workspace, _simclr_amx_get_gradient_workspace (self));
+    *workspace = get_workspace (self, &self->forward);
+  if (self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_DATA) {
+    self->backward = (SimclrAmxWay){.from_height = self->out_height,
+        .from_width = self->out_width,
+        .from_channels = s->out,
+        .to_height = s->height,
+        .to_width = s->width,
+        .to_channels = s->in};
+    plan_way (self, &self->backward, TRUE);
+    *workspace = MAX (*workspace, get_workspace (self, &self->backward));
+  }
+  if (self->parent.use & SIMCLR_CONVOLUTION_BACKWARD_WEIGHTS) {
+    _simclr_amx_plan_gradient (self);
+    *workspace = MAX (*workspace, _simclr_amx_get_gradient_workspace (self));
+  }
 }
 
 static const SimclrConvolutionClass amx_class = {

@@ -81,7 +81,7 @@ set_weights (SimclrConvolution *parent, const gfloat *weights)
 {
   OnednnConvolution *self = (OnednnConvolution *) parent;
 
-  if (self->own && self->own->klass->set_weights)
+  if (self->own)
     _simclr_convolution_set_weights (self->own, weights);
   if (self->forward)
     _simclr_onednn_pass_set_weights (self->forward, weights, FALSE);
